@@ -1,0 +1,1 @@
+"""The docking station's agent: finds recorders, checks them, pulls and signs their footage."""

@@ -1,0 +1,72 @@
+"""Keys and secrets as files of 0600 in `keys/`; made once, read strictly, never logged, never in argv."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from chain_of_custody.signatures import Ed25519Signer
+from evidence_model.errors import RefusedError, UnavailableError
+from host_io import durable
+
+_SEED_BYTES = 32
+
+
+class KeyMissingError(UnavailableError):
+    """A key file that this role needs is not there."""
+
+    code = "HOST-010"
+
+
+class KeyOpenToOthersError(RefusedError):
+    """A key file can be read by others than its owner; it is not used."""
+
+    code = "HOST-011"
+
+
+def make_signing_key(path: Path) -> Ed25519Signer:
+    """Make a new Ed25519 key at `path` (64 hexadecimal digits of its seed), or return the one that is there."""
+    if not path.exists():
+        durable.write_file(path, secrets.token_bytes(_SEED_BYTES).hex().encode() + b"\n", mode=0o600)
+    return read_signing_key(path)
+
+
+def read_signing_key(path: Path) -> Ed25519Signer:
+    """Read a signing key.
+
+    Raises:
+        KeyMissingError: there is none.
+        KeyOpenToOthersError: the file's mode lets others read it, or it is malformed.
+    """
+    text = read_secret(path)
+    try:
+        seed = bytes.fromhex(text)
+    except ValueError:
+        seed = b""
+    if len(seed) != _SEED_BYTES:
+        raise KeyOpenToOthersError(f"{path}: this is no Ed25519 seed of 64 hexadecimal digits; restore the key file")
+    return Ed25519Signer.from_seed(seed)
+
+
+def make_secret(path: Path) -> str:
+    """Make a random password for a machine (never for a person) at `path`, or return the one that is there."""
+    if not path.exists():
+        durable.write_file(path, secrets.token_urlsafe(32).encode() + b"\n", mode=0o600)
+    return read_secret(path)
+
+
+def read_secret(path: Path) -> str:
+    """Read a secret file.
+
+    Raises:
+        KeyMissingError: there is none.
+        KeyOpenToOthersError: others may read it.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise KeyMissingError(f"{path}: the key is not there; run `evidock init` or restore it") from None
+    with os.fdopen(fd) as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            raise KeyOpenToOthersError(f"{path}: others may read this key; run chmod 600 on it, and consider it known")
+        return file.read().strip()
