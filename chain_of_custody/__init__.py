@@ -1,1 +1,1 @@
-"""See docs/design/rooms.md."""
+"""What makes a record provable: signatures, envelopes, the Merkle log, receipts and their audit; no I/O, no clock."""
