@@ -8,7 +8,7 @@ from evidence_model.errors import RefusedError
 from evidence_model.known import Known, Unknown, text_of
 from evidence_model.wall_time import WallTime
 
-NOT_IN_NAME = "the name does not tell"
+NOT_TOLD = Unknown("the name does not tell")
 
 
 class MalformedFieldsError(RefusedError):
@@ -25,9 +25,9 @@ class NameFields:
     counts within a group, `mark` is the sign itself (`+`, `#`, `IMP`, `RO`).
     """
 
-    stamp: "Known[WallTime] | Unknown" = Unknown(NOT_IN_NAME)
-    sequence: "Known[int] | Unknown" = Unknown(NOT_IN_NAME)
-    chapter: "Known[int] | Unknown" = Unknown(NOT_IN_NAME)
+    stamp: "Known[WallTime] | Unknown" = NOT_TOLD
+    sequence: "Known[int] | Unknown" = NOT_TOLD
+    chapter: "Known[int] | Unknown" = NOT_TOLD
     group: str = ""
     channel: str = ""
     mark: str = ""
@@ -43,16 +43,14 @@ class NameFields:
         }
         if isinstance(self.stamp, Known):
             body["stamp"] = self.stamp.value.text
-        for name, text in (
-            ("channel", self.channel),
-            ("device", self.device),
-            ("group", self.group),
-            ("mark", self.mark),
-            ("user", self.user),
-        ):
-            if text:
-                body[name] = text
-        return body
+        texts = {
+            "channel": self.channel,
+            "device": self.device,
+            "group": self.group,
+            "mark": self.mark,
+            "user": self.user,
+        }
+        return body | {name: text for name, text in texts.items() if text}
 
     @classmethod
     def from_body(cls, body: JsonObject) -> "NameFields":
@@ -66,7 +64,7 @@ class NameFields:
             raise MalformedFieldsError("a field of a file name is not a text")
         stamp = body.get("stamp")
         return cls(
-            stamp=Known(WallTime(str(stamp))) if stamp is not None else Unknown(NOT_IN_NAME),
+            stamp=Known(WallTime(str(stamp))) if stamp is not None else NOT_TOLD,
             sequence=_number(body, "sequence"),
             chapter=_number(body, "chapter"),
             **{name: str(text) for name, text in texts.items()},
@@ -123,4 +121,4 @@ class SegmentRule:
 
 def _number(body: JsonObject, name: str) -> "Known[int] | Unknown":
     value = body.get(name)
-    return Unknown(NOT_IN_NAME) if value is None else Known(decimal(value, what=name))
+    return NOT_TOLD if value is None else Known(decimal(value, what=name))

@@ -64,7 +64,7 @@ class WallTime:
 
     def minus(self, other: "WallTime") -> timedelta:
         """Return how much later this reading is on the same clock."""
-        return self._as_if_utc() - other._as_if_utc()
+        return self._as_if_utc() - other._as_if_utc()  # noqa: SLF001 - its own class
 
     def _as_if_utc(self) -> datetime:
         match = _FORM.fullmatch(self.text) if self.text.isascii() else None
