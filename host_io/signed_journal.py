@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from chain_of_custody.chain import GENESIS_PREV
 from chain_of_custody.envelope import envelope_checksum, envelope_hash, make_envelope
 from chain_of_custody.event import (
-    GENESIS_PREV,
     Actor,
     AssetLink,
     Beacon,
@@ -32,7 +32,6 @@ from evidence_model.digests import Digest
 from evidence_model.events import EventKind
 from evidence_model.ids import AssetId, EventId, SourceId, event_id
 from evidence_model.instants import Clock, ClockReading, unix_ms
-from evidence_model.known import Known
 from evidence_model.messages import BlobRef, BlobRole
 from host_io import sqlite
 
@@ -178,7 +177,7 @@ class SignedJournal:
 
     def _head(self) -> tuple[int, bytes]:
         row = self._db.execute("select seq, hash from envelope order by seq desc limit 1").fetchone()
-        return (row["seq"] + 1, row["hash"]) if row else (1, bytes.fromhex(GENESIS_PREV))
+        return (row["seq"] + 1, row["hash"]) if row else (1, GENESIS_PREV)
 
     def _asset_link(self, asset: AssetId | None) -> AssetLink | None:
         if asset is None:
@@ -187,7 +186,7 @@ class SignedJournal:
             "select asset_seq, hash from envelope where asset_id = ? order by asset_seq desc limit 1", (asset,)
         ).fetchone()
         if row is None:
-            return AssetLink(asset, 1, bytes.fromhex(GENESIS_PREV))
+            return AssetLink(asset, 1, GENESIS_PREV)
         return AssetLink(asset, row["asset_seq"] + 1, row["hash"])
 
     def _time(self, reading: ClockReading) -> EventTime:
@@ -195,15 +194,7 @@ class SignedJournal:
         beacon = None
         if row is not None:
             beacon = Beacon(row["note"].split(b"\n", 1)[0].decode(), row["size"], row["root"])
-        error = reading.error_ms
-        return EventTime(
-            wall_at=reading.wall_at,
-            boot=reading.boot,
-            mono_ns=reading.mono_ns,
-            clock=reading.source,
-            error_ms=error.value if isinstance(error, Known) else None,
-            beacon=beacon,
-        )
+        return EventTime(reading=reading, beacon=beacon)
 
     def _insert(self, event: SignedEvent, asset: AssetLink | None, reading: ClockReading) -> None:
         self._db.execute(
