@@ -83,6 +83,8 @@ class TomlTable:
     def integer(self, key: str, *, default: int | None = None, least: int = 0, most: int = 10**12) -> int:
         """Return a whole number between `least` and `most`."""
         value = self._take(key, int, "a whole number", default)
+        if key not in self._values:
+            return value if default is not None else least
         if isinstance(value, bool) or not least <= value <= most:
             self.wrong(key, f"{value} is not a whole number from {least} to {most}")
             return default if default is not None else least

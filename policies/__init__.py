@@ -1,1 +1,1 @@
-"""See docs/design/rooms.md."""
+"""Rules as data: what a policy pack says, each value with its article. Nothing here reads a file or a clock."""
