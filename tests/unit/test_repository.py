@@ -44,7 +44,8 @@ REGISTRIES = [
     )
 ]
 MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|root|home/\w+|Users/\w+|opt/pypi)(?=/)")
-IP_ADDRESS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
+# Four-part section numbers ("RFC 9162 §2.1.3.1") are told apart by what stands before them.
+IP_ADDRESS = re.compile(r"(?<![\w.§])(?<!§ )(?<!ection )\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
 
 
 def git(*arguments: str) -> str:
@@ -124,6 +125,8 @@ def test_the_search_for_addresses_knows_versions_from_addresses() -> None:
     assert not is_elsewhere("300.1.2.3")
     assert not IP_ADDRESS.search("2026.9.21.13")
     assert not IP_ADDRESS.search("1.3.6.1.4.1.311")
+    assert not IP_ADDRESS.search("RFC 9162 §2.1.3.1")
+    assert IP_ADDRESS.search(f"at {ipaddress.IPv4Address(0xC0A80107)}.")
 
 
 def scripts() -> list[str]:
