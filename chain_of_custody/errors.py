@@ -266,3 +266,12 @@ class EventBodyError(EventRejectedError):
     """`body` is not an object, or its `blobs` are malformed."""
 
     code = "COC-083"
+
+
+# What the centre answers instead of a receipt
+
+
+class RefusalRejectedError(RefusedError):
+    """The bytes are not a refusal by the centre we trust; nothing is believed from them."""
+
+    code = "COC-090"
