@@ -1,0 +1,144 @@
+"""What the store refuses, lacks or finds damaged; each class has the code that people and programs get."""
+
+from evidence_model.errors import ConflictError, DamageError, RefusedError, UnavailableError, UsageError
+
+# The log on disk
+
+
+class LogRecordMissingError(DamageError):
+    """There are tiles, envelopes or stages, but not the record of what was signed last."""
+
+    code = "STO-001"
+
+
+class LogSetBackError(DamageError):
+    """The record of what was signed last is older than a checkpoint that the centre gave out."""
+
+    code = "STO-002"
+
+
+class SignerRefusedError(DamageError):
+    """What is to be signed does not extend what was signed last; it was not signed."""
+
+    code = "STO-003"
+
+
+class StageDamagedError(DamageError):
+    """A stage whose entries are signed cannot be read."""
+
+    code = "STO-004"
+
+
+class LogFullError(UnavailableError):
+    """The log cannot be written (disk full, read-only); nothing was accepted, the stations keep their events."""
+
+    code = "STO-005"
+
+
+class LogFileMissingError(DamageError):
+    """A tile or bundle that the signed size needs is not there."""
+
+    code = "STO-006"
+
+
+# Messages
+
+
+class MessageRefusedError(RefusedError):
+    """A message that is not logged; `code` of the subclass says why."""
+
+    code = "STO-010"
+
+
+class WrongTopicError(MessageRefusedError):
+    """The event's source is not the station on whose topic it came."""
+
+    code = "STO-010"
+
+
+class SourceUnknownError(MessageRefusedError):
+    """The station is not enrolled."""
+
+    code = "STO-011"
+
+
+class WrongKeyError(MessageRefusedError):
+    """Signed, but not by the key that is enrolled for this source."""
+
+    code = "STO-012"
+
+
+class LeafSignatureWrongError(MessageRefusedError):
+    """The log leaf's signature is not the source's."""
+
+    code = "STO-013"
+
+
+class ForkedChainError(MessageRefusedError):
+    """Another event of this source with this number is in the log."""
+
+    code = "STO-014"
+
+
+class BrokenChainError(MessageRefusedError):
+    """The event has the next number but names another predecessor."""
+
+    code = "STO-015"
+
+
+class EventIdTakenError(MessageRefusedError):
+    """Another event in the log has this id."""
+
+    code = "STO-016"
+
+
+# Vault and uploads
+
+
+class BlobDamagedError(DamageError):
+    """The bytes that were handed over are not those of the digest; they are in quarantine."""
+
+    code = "STO-030"
+
+
+class VaultFullError(UnavailableError):
+    """Free space is down to the reserve; uploads wait, nothing is removed."""
+
+    code = "STO-031"
+
+
+class VaultReadError(UnavailableError):
+    """The medium did not give the bytes back."""
+
+    code = "STO-032"
+
+
+# Catalogue and queries
+
+
+class CatalogueMissingError(UnavailableError):
+    """There is no catalogue here (not a centre, or it never ran)."""
+
+    code = "STO-040"
+
+
+class RecordingUnknownError(UsageError):
+    """No recording has this id, or more than one begins with it."""
+
+    code = "STO-080"
+
+
+class EventUnknownError(UsageError):
+    """No event has this hash, id or index."""
+
+    code = "STO-081"
+
+
+# The program
+
+
+class StoreRunningError(ConflictError):
+    """Another store works on this home."""
+
+    code = "STO-090"
+    exit_code = 4

@@ -1,0 +1,228 @@
+"""The log on disk, in the order that lets power fail on any line: stage → sign → apply → publish → discard stage.
+
+1. *Stage*: everything a batch adds is one file, fsynced. Until step 2 it means nothing.
+2. *Sign*: the new checkpoint replaces `log/signed`, fsynced. This is the commit: from here the entries are in the log.
+3. *Apply*: tiles, bundles and envelopes are written, without fsync, from the stage alone.
+4. *Publish*: `log/checkpoint` shows the new size; then receipts may go out.
+5. *Settle*, later and for many batches at once: syncfs, and only then the stages are removed.
+
+Recovery is the same apply: at every start (and after any error) stages above the signed size are dropped, the others
+are written again, and the root is computed from the disk and compared with what was signed.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chain_of_custody.checkpoint import Checkpoint
+from chain_of_custody.proofs import inclusion_proof
+from chain_of_custody.sequence import SequencePlan, sequence
+from chain_of_custody.signatures import Signer
+from chain_of_custody.tiles import node_reader
+from chain_of_custody.tree import CompactRange, NodeReader, TreeHead
+from evidence_store.errors import LogFullError, LogRecordMissingError, LogSetBackError, StageDamagedError
+from evidence_store.log_folder import Existing, LogFolder, StageFile
+from evidence_store.log_signer import LogSigner
+from evidence_store.stage import LogEntry, Stage, decode_stage, encode_stage, stage_name
+from host_io import durable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicLog:
+    """The log at one published checkpoint: gives proofs of any entry in it."""
+
+    head: TreeHead
+    note: bytes
+    _read_node: NodeReader = field(repr=False, compare=False)
+
+    def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
+        """Return the proof that the entry at `index` is in this tree, read from the disk."""
+        return inclusion_proof(index, self.head.size, self._read_node)
+
+    def leaf_hash(self, index: int) -> bytes:
+        """Return the leaf hash at `index`, read from the disk."""
+        return self._read_node(0, index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """A batch that is in the log for good and published."""
+
+    first_index: int
+    leaf_hashes: tuple[bytes, ...]
+    head: TreeHead
+    note: bytes
+
+
+class Ledger:
+    """The only writer of a log; one thread appends, another may settle."""
+
+    def __init__(self, folder: LogFolder, signer: Signer) -> None:
+        self._folder = folder
+        self._signer = LogSigner(folder, signer)
+        self._recovered = False
+        self._stages = threading.Lock()  # who lists, applies or removes stage files
+        self._unsettled: list[tuple[StageFile, tuple[str, ...]]] = []
+
+    def open(self, *, given_out: TreeHead | None = None) -> None:
+        """Finish what an earlier run began, and check that the disk gives the root that was signed.
+
+        `given_out` is the largest head that the centre ever gave out, kept apart from the log.
+
+        Raises:
+            LogRecordMissingError: `log/signed` is gone although the log is not empty.
+            LogSetBackError: the log is older than what was given out.
+            LogDamagedError: what is on the disk does not give the signed root.
+            StageDamagedError: entries that are signed cannot be read.
+            LogFullError: the disk is full.
+        """
+        try:
+            durable.make_folders(self._folder.stage, mode=0o755)
+            if self._folder.is_empty() and (given_out is None or given_out.size == 0):
+                self._signer.sign_empty()
+            self._recover()
+        except OSError as error:
+            raise LogFullError(f"{self._folder.root}: {error}; free space, then start again") from error
+        if given_out is not None:
+            self._check_given_out(given_out)
+
+    @property
+    def size(self) -> int:
+        """Return how many entries are in the log for good."""
+        return self._last().size
+
+    @property
+    def note(self) -> bytes:
+        """Return the newest signed checkpoint."""
+        self._last()
+        assert self._signer.note is not None  # noqa: S101 - `_last` made sure of it
+        return self._signer.note
+
+    def public(self) -> PublicLog:
+        """Return the log as it is published now, for proofs of older entries."""
+        head = self._last().head()
+        read_node = node_reader(head.size, self._folder.read_tile)
+        return PublicLog(head=head, note=self.note, _read_node=read_node)
+
+    def append(self, entries: Sequence[LogEntry]) -> Appended:
+        """Put `entries` into the log; after return they are there for good and the checkpoint is public.
+
+        Raises:
+            LogFullError: the disk is full; the entries are in the log only if a later call says so.
+            LogDamagedError: what is on the disk does not give the signed root; nothing was signed.
+        """
+        try:
+            if not self._recovered:
+                self._recover()
+            return self._append(entries)
+        except OSError as error:
+            raise LogFullError(
+                f"{self._folder.root}: {error}; free space, the stations still hold the events"
+            ) from error
+
+    def settle(self, *, up_to: int | None = None) -> int:
+        """Bring everything applied so far onto the medium, then remove its stages; return how many.
+
+        Stages above size `up_to` stay: who reads the log by its stages (the catalogue) is not that far yet.
+        """
+        with self._stages:
+            ready = [each for each in self._unsettled if up_to is None or each[0].new_size <= up_to]
+        if not ready:
+            return 0
+        durable.sync_file_system(self._folder.root)
+        # Tiles, bundles and envelopes of these stages are on the medium now; nobody needs the stages any more.
+        with self._stages:
+            for stage, superseded in ready:
+                stage.path.unlink(missing_ok=True)
+                # Power fails here: the stage is applied once more at the next start, which changes nothing.
+                for folder in superseded:
+                    self._folder.clear_superseded(folder)
+            self._unsettled = [each for each in self._unsettled if each not in ready]
+        return len(ready)
+
+    def _append(self, entries: Sequence[LogEntry]) -> Appended:
+        plan = self._plan([entry.leaf for entry in entries])
+        stage = StageFile(plan.old.size, plan.new.size, self._folder.stage / stage_name(plan.old.size, plan.new.size))
+        self._recovered = False  # until the last line: whatever fails below is sorted out by recovery
+        durable.write_file(stage.path, encode_stage(plan.old.size, entries))
+        # Power fails here: nothing is signed, the next start drops the stage, the stations still hold the events.
+        note = self._signer.sign(plan)
+        # Power fails here: the entries are in the log; the next start writes them from the stage.
+        self._apply(plan, Stage(plan.old.size, tuple(entries)), Existing.EQUAL)
+        with self._stages:
+            self._unsettled.append((stage, plan.superseded))
+        self._folder.publish(note)
+        # Power fails here: the next start writes and publishes the same bytes again.
+        self._recovered = True
+        return Appended(first_index=plan.first_index, leaf_hashes=plan.leaf_hashes, head=plan.new, note=note)
+
+    def _recover(self) -> None:
+        self._signer.reload()
+        if self._signer.last is None:
+            raise LogRecordMissingError(
+                f"{self._folder.signed}: not there, but the log is not empty; restore it, nothing is signed until then"
+            )
+        with self._stages:
+            self._unsettled = []
+            for stage in self._folder.stages():
+                if stage.new_size > self._signer.last.size:
+                    durable.unlink(stage.path)  # staged, never signed: the stations still hold these events
+                    continue
+                self._unsettled.append((stage, self._apply_again(stage)))
+        self._check_disk()
+        self._folder.publish(self.note)
+        self._recovered = True
+
+    def _apply_again(self, stage: StageFile) -> tuple[str, ...]:
+        entries = decode_stage(stage.path.read_bytes(), where=str(stage.path))
+        if (entries.old_size, entries.new_size) != (stage.old_size, stage.new_size):
+            raise StageDamagedError(f"{stage.path}: holds entries {entries.old_size} to {entries.new_size}; restore it")
+        read_node = node_reader(stage.old_size, self._folder.read_tile)
+        old = CompactRange.from_nodes(stage.old_size, read_node).head()
+        plan = sequence(
+            log_key=self._signer.log_key,
+            signed=Checkpoint(
+                self._last().origin, old.size, old.root
+            ),  # compared with what was signed in `_check_disk`
+            leaves=[entry.leaf for entry in entries.entries],
+            read_tile=self._folder.read_tile,
+            read_bundle=self._folder.read_bundle,
+        )
+        self._apply(plan, entries, Existing.EQUAL_OR_TORN)
+        return plan.superseded
+
+    def _apply(self, plan: SequencePlan, stage: Stage, existing: Existing) -> None:
+        """Write what the stage holds; any part of it may be there already."""
+        for entry in stage.entries:
+            self._folder.put_envelope(entry.hash, entry.raw, existing=existing)
+        for write in plan.writes:
+            self._folder.put(write.path, write.data, existing=existing)
+
+    def _check_disk(self) -> None:
+        """Compute the root from the tiles and compare it with what was signed; raises LogDamagedError."""
+        self._plan(())
+
+    def _plan(self, leaves: Sequence[bytes]) -> SequencePlan:
+        return sequence(
+            log_key=self._signer.log_key,
+            signed=self._last(),
+            leaves=leaves,
+            read_tile=self._folder.read_tile,
+            read_bundle=self._folder.read_bundle,
+        )
+
+    def _check_given_out(self, given_out: TreeHead) -> None:
+        last = self._last()
+        root = last.root if given_out.size == last.size else None
+        if given_out.size < last.size:
+            root = CompactRange.from_nodes(given_out.size, node_reader(last.size, self._folder.read_tile)).root()
+        if root != given_out.root:
+            raise LogSetBackError(
+                f"{self._folder.signed}: size {last.size}, but size {given_out.size} with another history was given "
+                "out; this log was set back or replaced: restore the newest copy"
+            )
+
+    def _last(self) -> Checkpoint:
+        if self._signer.last is None:
+            raise LogRecordMissingError(f"{self._folder.signed}: the log is not open")
+        return self._signer.last
