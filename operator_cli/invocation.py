@@ -1,0 +1,102 @@
+"""One call of `evidock`: which home, which language, JSON or not, and where its words go."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from operator_cli.display import safe
+from operator_cli.texts import Language, Texts
+
+if TYPE_CHECKING:
+    from host_io.config import HomeConfig, HomePaths
+
+HOME_VARIABLE = "EVIDOCK_HOME"
+
+
+@dataclass(slots=True, kw_only=True)
+class Invocation:
+    """Handed to every command; the options that may stand anywhere on the line set its fields."""
+
+    out: TextIO
+    err: TextIO
+    environment: Mapping[str, str] = field(default_factory=dict)
+    language: Language = Language.EN
+    as_json: bool = False
+    home_given: Path | None = None
+    command: str = ""
+    """The command as the user typed it, for the text of an error."""
+
+    @classmethod
+    def first_look(
+        cls, arguments: Sequence[str], *, environment: Mapping[str, str], out: TextIO, err: TextIO
+    ) -> "Invocation":
+        """Learn the language and the form of the answer before anything is parsed, so that a usage error has both."""
+        before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        invocation = cls(out=out, err=err, environment=environment, language=Language.of_environment(environment))
+        invocation.as_json = "--json" in before_end
+        for name, value in zip(before_end, [*before_end[1:], ""], strict=True):
+            asked = value if name == "--lang" else name.removeprefix("--lang=") if name.startswith("--lang=") else ""
+            if asked in {member.value for member in Language}:
+                invocation.language = Language(asked)
+        return invocation
+
+    @property
+    def texts(self) -> Texts:
+        """What people read, in their language."""
+        return Texts(self.language)
+
+    @property
+    def home_folder(self) -> Path:
+        """`--home`, else EVIDOCK_HOME, else `evidock` in the user's own folder."""
+        if self.home_given is not None:
+            return self.home_given
+        if named := self.environment.get(HOME_VARIABLE):
+            return Path(named)
+        return Path(self.environment.get("HOME") or Path.home()) / "evidock"
+
+    @property
+    def paths(self) -> "HomePaths":
+        """The folders of this home, absolute."""
+        from host_io.config import HomePaths  # noqa: PLC0415 - `--help` needs none of it
+
+        return HomePaths(self.home_folder.absolute())
+
+    def config(self) -> "HomeConfig":
+        """Read this home's `evidock.toml`.
+
+        Raises:
+            NoHomeError: there is no home.
+            ConfigError: it has mistakes.
+        """
+        from host_io.config import read_config  # noqa: PLC0415
+
+        return read_config(self.paths)
+
+    # ------------------------------------------------------------------------------------------------ answering
+    def answer(self, document: object, people: Iterable[str]) -> None:
+        """Give the result: the document with `--json`, else the lines for people; both on standard output."""
+        if self.as_json:
+            self.document(document)
+        else:
+            for line in people:
+                print(line, file=self.out)
+        self.out.flush()
+
+    def document(self, document: object) -> None:
+        """Write one JSON document (one line, so that several make a stream)."""
+        print(json.dumps(document, ensure_ascii=False), file=self.out, flush=True)
+
+    def say(self, message_id: str, /, **values: object) -> None:
+        """Tell people something on standard error."""
+        self.tell(self.texts(message_id, **values))
+
+    def tell(self, line: str) -> None:
+        """Tell people a finished line on standard error."""
+        print(safe(line), file=self.err, flush=True)
+
+    def columns(self) -> int:
+        """Return how wide people's terminal is; 100 where there is none."""
+        return min(shutil.get_terminal_size(fallback=(100, 24)).columns, 160)

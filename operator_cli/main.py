@@ -1,0 +1,160 @@
+"""`evidock`: reads the line, calls one command, and turns whatever happens into an exit code (contract.md)."""
+
+import contextlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from evidence_model.errors import EvidockError
+from operator_cli.exit_codes import Exit
+from operator_cli.group import CommonOption, LazyGroup, common_options
+from operator_cli.invocation import Invocation
+
+MODULES: Mapping[str, str] = {
+    name: f"operator_cli.commands.{name}"
+    for name in (
+        "init",
+        "run",
+        "doctor",
+        "status",
+        "dock",
+        "preflight",
+        "recorder",
+        "recordings",
+        "custody",
+        "verify",
+        "policy",
+        "report",
+        "store",
+        "demo",
+    )
+}
+"""Each command and where it lives, in the order of `evidock --help`."""
+
+
+def evidock() -> click.Group:
+    """Return the command `evidock` itself."""
+
+    @click.command(
+        "evidock",
+        cls=LazyGroup,
+        modules=MODULES,
+        add_help_option=False,
+        context_settings={"max_content_width": 100},
+    )
+    @click.version_option(package_name="evidock", message="%(prog)s %(version)s", cls=CommonOption)
+    @common_options
+    def made() -> None:
+        """Say nothing of its own."""
+
+    group: click.Group = made
+    return group
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command with the words of the command line; returns the exit code and never raises."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a sign is no reason to fail
+    return run(given, environment=os.environ, out=sys.stdout, err=sys.stderr)
+
+
+def run(arguments: Sequence[str], *, environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
+    """Run one command; the streams and the environment are handed in."""
+    invocation = Invocation.first_look(arguments, environment=environment, out=out, err=err)
+    invocation.command = next((word for word in arguments if word in MODULES), "")
+    try:
+        with contextlib.redirect_stdout(out):
+            code = evidock().main(args=list(arguments), prog_name="evidock", standalone_mode=False, obj=invocation)
+            out.flush()
+        return int(code) if isinstance(code, int) else int(Exit.DONE)
+    except click.exceptions.NoArgsIsHelpError as error:
+        if not invocation.as_json:
+            print(error.format_message(), file=err)
+            return int(Exit.USAGE)
+        return _report(click.UsageError(invocation.texts("error.no_command")), invocation)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`| head`); what follows would only fail again at exit.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.DONE)
+    except (KeyboardInterrupt, click.Abort):
+        from operator_cli.errors import InterruptedByUserError  # noqa: PLC0415 - `--help` needs none of it
+
+        return _report(InterruptedByUserError(invocation.command or "evidock"), invocation)
+    except Exception as error:  # noqa: BLE001 - the last place: a traceback on a terminal is a bug
+        return _report(error, invocation)
+
+
+def _report(error: Exception, invocation: Invocation) -> int:
+    """Say what went wrong in one line, and with `--json` as a document too; returns the exit code."""
+    from operator_cli.errors import ErrorLine, line_of  # noqa: PLC0415 - `--help` needs none of it
+
+    if isinstance(error, click.ClickException):
+        line = ErrorLine(
+            "CLI-001",
+            Exit.USAGE,
+            " ".join(_usage_text(error, invocation).split()),
+            invocation.texts("error.see_help", command=f"evidock {invocation.command}".strip()),
+        )
+    else:
+        found = line_of(error, invocation.texts)
+        line = found or ErrorLine(
+            EvidockError.code,
+            Exit.FINDING,
+            invocation.texts("error.bug", what=type(error).__name__),
+            invocation.texts("error.bug_fix", where=_keep_traceback(error, invocation)),
+        )
+    with contextlib.suppress(OSError, ValueError):
+        invocation.tell(line.for_people())
+        if invocation.as_json:
+            invocation.document(line.as_json())
+    return int(line.exit)
+
+
+def _usage_text(error: click.ClickException, invocation: Invocation) -> str:
+    texts = invocation.texts
+    match error:
+        case click.NoSuchCommand():
+            near = ", ".join(error.possibilities or ())
+            return texts("error.no_such_command", name=error.command_name) + (
+                texts("error.did_you_mean", names=near) if near else ""
+            )
+        case click.NoSuchOption():
+            near = ", ".join(error.possibilities or ())
+            return texts("error.no_such_option", name=error.option_name) + (
+                texts("error.did_you_mean", names=near) if near else ""
+            )
+        case click.MissingParameter():
+            name = error.param.human_readable_name if error.param is not None else ""
+            return texts("error.missing_parameter", name=name)
+        case click.BadParameter():
+            name = error.param.human_readable_name if error.param is not None else ""
+            return texts("error.bad_parameter", name=name, what=error.message)
+        case _:
+            return error.format_message()
+
+
+def _keep_traceback(error: Exception, invocation: Invocation) -> Path:
+    """Write the traceback where a bug report can take it from; returns the place."""
+    stamp = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%SZ")
+    text = "".join(traceback.format_exception(error))
+    for folder in (invocation.home_folder / "run", Path(invocation.environment.get("TMPDIR") or "/tmp")):  # noqa: S108
+        if folder.is_dir():
+            place = folder / f"evidock-error-{stamp}-{os.getpid()}.txt"
+            with contextlib.suppress(OSError):
+                place.write_text(text, encoding="utf-8")
+                return place
+    return Path("-")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
