@@ -7,11 +7,12 @@ every envelope against its leaf, its signatures and its form; the chains of sign
 from collections.abc import Iterable, Iterator, Mapping
 
 from chain_of_custody.audit_events import audit_events
-from chain_of_custody.audit_tree import OptionalBundleReader, OptionalTileReader, audit_tree
+from chain_of_custody.audit_tree import OptionalBundleReader, OptionalTileReader, TreeContents, audit_tree
 from chain_of_custody.checkpoint import open_checkpoint
-from chain_of_custody.errors import TileRejectedError
+from chain_of_custody.errors import LogDamagedError, TileRejectedError
 from chain_of_custody.signatures import KeyId, Verifier
-from chain_of_custody.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, encode_bundle, parse_path
+from chain_of_custody.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, decode_bundle, parse_path, tile_hashes
+from chain_of_custody.tree import leaf_hash
 from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
 
@@ -43,52 +44,56 @@ def audit_log(
     except RefusedError as error:
         yield Finding(CHECKPOINT_REJECTED, Severity.DAMAGE, "checkpoint", {"code": error.code, "why": str(error)})
         return
-    entries: list[bytes | None] = []
-    yield from audit_tree(head, read_tile=read_tile, read_bundle=read_bundle, entries=entries)
+    older: list[Tile | Bundle] = []
     for path in listing:
         if path.startswith("tile/"):
-            yield from _audit_path(path, head.size, entries, read_tile, read_bundle)
-    yield from audit_events(entries, envelopes=envelopes, keys=keys)
+            finding = _place(path, head.size, older)
+            if finding is not None:
+                yield finding
+    contents = TreeContents()
+    wanted = {(address.level if isinstance(address, Tile) else 0, address.index) for address in older}
+    yield from audit_tree(head, read_tile=read_tile, read_bundle=read_bundle, contents=contents, wanted=wanted)
+    for address in older:
+        if not _begins(address, contents, read_tile, read_bundle):
+            yield Finding(PARTIAL_ALTERED, Severity.DAMAGE, address.path)
+    yield from audit_events(contents.entries, envelopes=envelopes, keys=keys)
 
 
-def _audit_path(
-    path: str,
-    size: int,
-    entries: list[bytes | None],
-    read_tile: OptionalTileReader,
-    read_bundle: OptionalBundleReader,
-) -> Iterator[Finding]:
-    """Yield what is wrong with a file that was found: no part of the log, or a partial file that does not fit it.
+def _place(path: str, size: int, older: list[Tile | Bundle]) -> Finding | None:
+    """Return what is wrong with the path of a file; add it to `older` if it is one of a smaller tree.
 
-    Partial files of sizes that were public once may stay (tlog-tiles), so they must begin the present one.
+    Partial files of sizes that were public once may stay (tlog-tiles), so they must be the beginning of what is now.
     """
     try:
         address = parse_path(path)
     except TileRejectedError as error:
-        yield Finding(FILE_SURPLUS, Severity.FAULT, path, {"why": str(error)})
-        return
+        return Finding(FILE_SURPLUS, Severity.FAULT, path, {"why": str(error)})
     level = address.level if isinstance(address, Tile) else 0
     width_now = min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - address.index * TILE_WIDTH)
     if address.width > width_now:
-        yield Finding(FILE_SURPLUS, Severity.FAULT, path, {"why": f"the log has {max(width_now, 0)} hashes there"})
-    elif address.width < width_now:
-        if not _is_beginning(address, width_now, entries, read_tile, read_bundle):
-            yield Finding(PARTIAL_ALTERED, Severity.DAMAGE, path)
+        return Finding(FILE_SURPLUS, Severity.FAULT, path, {"why": f"the log has {max(width_now, 0)} hashes there"})
+    if address.width < width_now:
+        older.append(address)
+    return None
 
 
-def _is_beginning(
+def _begins(
     address: Tile | Bundle,
-    width_now: int,
-    entries: list[bytes | None],
+    contents: TreeContents,
     read_tile: OptionalTileReader,
     read_bundle: OptionalBundleReader,
 ) -> bool:
-    """Say whether a narrower partial file holds what the present one begins with; what cannot be read was reported."""
-    if isinstance(address, Tile):
-        old, now = read_tile(address), read_tile(Tile(address.level, address.index, width_now))
-        return old is None or now is None or old == now[: address.size_bytes]
-    known = entries[address.first_leaf : address.first_leaf + address.width]
-    return any(entry is None for entry in known) or read_bundle(address) in (
-        None,
-        encode_bundle([entry for entry in known if entry is not None]),
-    )
+    """Say whether an older partial file holds the first hashes (or entries) of what is there now."""
+    try:
+        if isinstance(address, Tile):
+            data = read_tile(address)
+            found = None if data is None else tile_hashes(address, data)
+            level = address.level
+        else:
+            data = read_bundle(address)
+            found = None if data is None else [leaf_hash(entry) for entry in decode_bundle(data, address.width)]
+            level = 0
+    except LogDamagedError:
+        return False
+    right = contents.rows[level, address.index]
+    return found is None or all(now in (None, was) for was, now in zip(found, right, strict=False))

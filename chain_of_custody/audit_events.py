@@ -26,6 +26,7 @@ LEAF_REPEATED = "COC-113"
 ENVELOPE_MISSING = "COC-120"
 ENVELOPE_ALTERED = "COC-121"
 ENVELOPE_NOT_LOGGED = "COC-122"
+ENVELOPE_UNCHECKED = "COC-128"
 ENVELOPE_MALFORMED = "COC-123"
 ENVELOPE_SIGNATURE_WRONG = "COC-124"
 EVENT_MALFORMED = "COC-125"
@@ -70,6 +71,8 @@ class _Leaves:
     leaf_at: dict[int, Leaf] = field(default_factory=dict)
     event_at: dict[int, _Event] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
+    unreadable_count: int = 0  # entries whose leaf cannot be known
+    strays: dict[bytes, str] = field(default_factory=dict)  # envelope hash → name, of those that no leaf names
 
 
 def audit_events(
@@ -87,6 +90,7 @@ def audit_events(
         if index not in leaves.event_at and index not in leaves.reported:
             details = {"checksum": leaves.leaf_at[index].checksum.hex()}
             yield Finding(ENVELOPE_MISSING, Severity.DAMAGE, f"entry {index}", details)
+    yield from _audit_strays(leaves)
     yield from _audit_chains(leaves)
 
 
@@ -96,11 +100,13 @@ def _audit_leaves(
     verifiers = {key_id.digest: verifier for key_id, verifier in keys.items()}
     for index, entry in enumerate(entries):
         if entry is None:
-            continue  # its bundle was reported
+            leaves.unreadable_count += 1  # reported with the tree
+            continue
         subject = f"entry {index}"
         try:
             leaf = Leaf.parse(entry)
         except LeafRejectedError as error:
+            leaves.unreadable_count += 1
             yield Finding(LEAF_MALFORMED, Severity.DAMAGE, subject, {"why": str(error)})
             continue
         leaves.leaf_at[index] = leaf
@@ -127,7 +133,7 @@ def _audit_envelope(name: str, raw: bytes, leaves: _Leaves, keys: Mapping[KeyId,
         return
     index = leaves.index_of.get(sha256(found).digest())
     if index is None:
-        yield Finding(ENVELOPE_NOT_LOGGED, Severity.FAULT, name)
+        leaves.strays[found] = name
         return
     leaves.reported.add(index)  # whatever is wrong with it is said below
     entry = {"entry": str(index)}
@@ -143,6 +149,16 @@ def _audit_envelope(name: str, raw: bytes, leaves: _Leaves, keys: Mapping[KeyId,
         yield Finding(EVENT_MALFORMED, Severity.FAULT, name, {**entry, "code": error.code, "why": str(error)})
         return
     leaves.event_at[index] = _event(view, found)
+
+
+def _audit_strays(leaves: _Leaves) -> Iterator[Finding]:
+    """Yield the envelopes that no leaf names: not logged, or, if as many entries are unreadable, not to be checked."""
+    count = leaves.unreadable_count
+    for name in leaves.strays.values():
+        if len(leaves.strays) > count:
+            yield Finding(ENVELOPE_NOT_LOGGED, Severity.FAULT, name, {"unreadable_entries": str(count)})
+        else:
+            yield Finding(ENVELOPE_UNCHECKED, Severity.NOTE, name, {"unreadable_entries": str(count)})
 
 
 def _audit_signatures(
@@ -187,7 +203,9 @@ def _audit_chains(leaves: _Leaves) -> Iterator[Finding]:
         if event.asset is not None:
             links.append((assets.setdefault((key, event.asset.id), _Chain()), event.asset, _ASSET_CODES))
         for chain, link, codes in links:
-            explicable = lost_count.get(key, 0) - chain.lost_before if sha256(link.prev).digest() in lost else 0
+            explicable = 0
+            if sha256(link.prev).digest() in lost or link.prev in leaves.strays:
+                explicable = lost_count.get(key, 0) - chain.lost_before + leaves.unreadable_count
             where = place(chain.head, seq=link.seq, prev=link.prev)
             explained = where is LinkPlace.AHEAD and link.seq - chain.head.seq - 1 <= explicable
             if where is not LinkPlace.NEXT and not explained:

@@ -4,8 +4,8 @@ Every hash is there up to three times: made from what lies below it, stored in i
 the right edge: by the signed root). Where two agree against the third, the third is named; where no two agree, all are.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -28,21 +28,33 @@ FILE_MISSING = "COC-101"
 FILE_MALFORMED = "COC-102"
 TILE_ALTERED = "COC-103"
 ENTRY_ALTERED = "COC-104"
-ENTRY_OR_TILE_ALTERED = "COC-105"
+TILE_OR_BELOW_ALTERED = "COC-105"
 ROOT_DIFFERS = "COC-106"
 SUBTREE_ALTERED = "COC-107"
 
 OptionalTileReader: TypeAlias = Callable[[Tile], bytes | None]
 OptionalBundleReader: TypeAlias = Callable[[Bundle], bytes | None]
-_Hashes: TypeAlias = Sequence[bytes | None]
+Hashes: TypeAlias = Sequence[bytes | None]
+
+
+@dataclass(slots=True)
+class TreeContents:
+    """What the audit of a tree learnt; complete when its last finding was taken.
+
+    `entries` has None where an entry cannot be read or is not the one of the tree. `rows` has the right hashes, as far
+    as they are known, of the tiles that were asked for by (level, index).
+    """
+
+    entries: list[bytes | None] = field(default_factory=list)
+    rows: dict[tuple[int, int], Hashes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """A partial tile at the right edge that contradicts what lies below it; only the signed root can tell."""
+    """A tile that contradicts what lies below it, with nothing above to tell which is right; the root may."""
 
     tile: Tile
-    below: _Hashes
+    below: Hashes
     stored: list[bytes]
 
 
@@ -51,30 +63,109 @@ def audit_tree(
     *,
     read_tile: OptionalTileReader,
     read_bundle: OptionalBundleReader,
-    entries: list[bytes | None],
+    contents: TreeContents,
+    wanted: Collection[tuple[int, int]] = (),
 ) -> Iterator[Finding]:
-    """Yield every contradiction between entries, tiles and `head`; fill `entries`, None where one cannot be read."""
-    tiles = _Tiles(head.size, read_tile)
-    edge: dict[int, _Hashes] = {}
-    doubts: list[_Doubt] = []
-    level = 0
-    below: list[bytes | None] = []
-    for bundle in bundles_of(head.size):
-        found, finding = _read_entries(bundle, read_bundle)
+    """Yield every contradiction between entries, tiles and `head`; fill `contents`."""
+    return _TreeAudit(head, read_tile, contents, wanted).run(read_bundle)
+
+
+class _TreeAudit:
+    def __init__(
+        self,
+        head: TreeHead,
+        read_tile: OptionalTileReader,
+        contents: TreeContents,
+        wanted: Collection[tuple[int, int]],
+    ) -> None:
+        self._head = head
+        self._tiles = _Tiles(head.size, read_tile)
+        self._contents = contents
+        self._wanted = wanted
+        self._edge: dict[int, Hashes] = {}
+        self._doubts: list[_Doubt] = []
+
+    def run(self, read_bundle: OptionalBundleReader) -> Iterator[Finding]:
+        above: list[bytes | None] = []
+        for bundle in bundles_of(self._head.size):
+            entries, finding = _read_entries(bundle, read_bundle)
+            if finding is not None:
+                yield finding
+            self._contents.entries.extend(entries)
+            made: Hashes = [None if entry is None else sha256(b"\x00" + entry).digest() for entry in entries]
+            yield from self._tile(Tile(0, bundle.index, bundle.width), made, above)
+        level = 0
+        while above:
+            level += 1
+            row, above = above, []
+            for at in range(0, len(row), TILE_WIDTH):
+                part = row[at : at + TILE_WIDTH]
+                yield from self._tile(Tile(level, at >> TILE_HEIGHT, len(part)), part, above)
+        yield from self._settle()
+
+    def _tile(self, tile: Tile, made: Hashes, above: list[bytes | None]) -> Iterator[Finding]:
+        """Check one tile and pass the root of a full one up; a partial one is always the last of its level."""
+        right = yield from self._compare(tile, made)
+        self._keep(tile, right)
+        if tile.is_partial:
+            self._edge[tile.level] = right
+        else:
+            above.append(_tile_root(right))
+
+    def _keep(self, tile: Tile, right: Hashes) -> None:
+        if (tile.level, tile.index) in self._wanted:
+            self._contents.rows[tile.level, tile.index] = right
+
+    def _compare(self, tile: Tile, made: Hashes) -> Generator[Finding, None, Hashes]:
+        """Yield what is wrong with a tile or with what lies below it; return the hashes that are right, best known."""
+        stored, finding = self._tiles.get(tile)
         if finding is not None:
             yield finding
-        entries.extend(found)
-        row: _Hashes = [None if entry is None else sha256(b"\x00" + entry).digest() for entry in found]
-        row = yield from _compare(Tile(0, bundle.index, bundle.width), row, tiles, doubts)
-        _keep(row, level, below, edge)
-    while below:
-        level += 1
-        row_below, below = below, []
-        for at in range(0, len(row_below), TILE_WIDTH):
-            part = row_below[at : at + TILE_WIDTH]
-            row = yield from _compare(Tile(level, at >> TILE_HEIGHT, len(part)), part, tiles, doubts)
-            _keep(row, level, below, edge)
-    yield from _settle(head, edge, doubts)
+        if stored is None or stored == made:
+            return made
+        if all(mine is None or mine == theirs for mine, theirs in zip(made, stored, strict=True)):
+            return stored  # what cannot be read below was reported there
+        confirmed = None if tile.is_partial else self._tiles.hash_above(tile)
+        if confirmed is not None and confirmed == _tile_root(stored):
+            yield from self._altered_below(tile, made, stored)
+            return stored
+        if confirmed is not None and confirmed == _tile_root(made):
+            yield _altered_tile(tile, made, stored)
+        else:
+            self._doubts.append(_Doubt(tile, made, stored))
+        return made
+
+    def _settle(self) -> Iterator[Finding]:
+        """Yield what the signed root says about the doubts, and whether all of it together gives that root."""
+        root = _edge_root(self._head.size, self._edge)
+        if root == self._head.root:
+            for doubt in self._doubts:
+                yield _altered_tile(doubt.tile, doubt.below, doubt.stored)
+            return
+        at_edge = {doubt.tile.level: doubt for doubt in self._doubts if doubt.tile.is_partial}
+        by_tiles = {level: doubt.stored for level, doubt in at_edge.items()}
+        tiles_are_right = _edge_root(self._head.size, {**self._edge, **by_tiles}) == self._head.root
+        for doubt in self._doubts:
+            if tiles_are_right and doubt.tile.is_partial:
+                self._keep(doubt.tile, doubt.stored)
+                yield from self._altered_below(doubt.tile, doubt.below, doubt.stored)
+            else:
+                yield from _either(doubt.tile, doubt.below, doubt.stored)
+        if not tiles_are_right:
+            found = "cannot be computed" if root is None else root.hex()
+            details = {"size": str(self._head.size), "signed": self._head.root.hex(), "found": found}
+            yield Finding(ROOT_DIFFERS, Severity.DAMAGE, "checkpoint", details)
+
+    def _altered_below(self, tile: Tile, made: Hashes, stored: Sequence[bytes]) -> Iterator[Finding]:
+        for place in _differences(made, stored):
+            number = tile.index * TILE_WIDTH + place
+            if tile.level:
+                below = Tile(tile.level - 1, number).path
+                yield Finding(SUBTREE_ALTERED, Severity.DAMAGE, below, {"contradicted_by": tile.path})
+            else:
+                self._contents.entries[number] = None
+                bundle = Bundle(tile.index, tile.width).path
+                yield Finding(ENTRY_ALTERED, Severity.DAMAGE, f"entry {number}", {"bundle": bundle})
 
 
 class _Tiles:
@@ -111,8 +202,8 @@ class _Tiles:
             return None, Finding(FILE_MALFORMED, Severity.DAMAGE, tile.path, {"why": str(error)})
 
 
-def _read_entries(bundle: Bundle, read_bundle: OptionalBundleReader) -> tuple[_Hashes, Finding | None]:
-    unreadable: _Hashes = [None] * bundle.width
+def _read_entries(bundle: Bundle, read_bundle: OptionalBundleReader) -> tuple[Hashes, Finding | None]:
+    unreadable: Hashes = [None] * bundle.width
     data = read_bundle(bundle)
     if data is None:
         return unreadable, Finding(FILE_MISSING, Severity.DAMAGE, bundle.path)
@@ -122,88 +213,27 @@ def _read_entries(bundle: Bundle, read_bundle: OptionalBundleReader) -> tuple[_H
         return unreadable, Finding(FILE_MALFORMED, Severity.DAMAGE, bundle.path, {"why": str(error)})
 
 
-def _compare(tile: Tile, below: _Hashes, tiles: _Tiles, doubts: list[_Doubt]) -> Generator[Finding, None, _Hashes]:
-    """Yield what is wrong with one tile or with what lies below it; return the hashes that are right, best known."""
-    stored, finding = tiles.get(tile)
-    if finding is not None:
-        yield finding
-    if stored is None or stored == below:
-        return below
-    if all(mine is None or mine == theirs for mine, theirs in zip(below, stored, strict=True)):
-        return stored  # what cannot be read below was reported there
-    if tile.is_partial:
-        doubts.append(_Doubt(tile, below, stored))
-        return below
-    above = tiles.hash_above(tile)
-    if above is not None and above == _tile_root(stored):
-        yield from _altered_below(tile, below, stored)
-        return stored
-    if above is not None and above == _tile_root(below):
-        yield _altered_tile(tile, below, stored)
-        return below
-    yield from _either(tile, below, stored)
-    return below
-
-
-def _settle(head: TreeHead, edge: dict[int, _Hashes], doubts: Sequence[_Doubt]) -> Iterator[Finding]:
-    """Yield what the signed root says about the right edge, and whether all of it together gives that root."""
-    root = _edge_root(head.size, edge)
-    if root == head.root:
-        for doubt in doubts:
-            yield _altered_tile(doubt.tile, doubt.below, doubt.stored)
-        return
-    by_tiles = _edge_root(head.size, {**edge, **{doubt.tile.level: doubt.stored for doubt in doubts}})
-    if doubts and by_tiles == head.root:
-        for doubt in doubts:
-            yield from _altered_below(doubt.tile, doubt.below, doubt.stored)
-        return
-    for doubt in doubts:
-        yield from _either(doubt.tile, doubt.below, doubt.stored)
-    found = "cannot be computed" if root is None else root.hex()
-    details = {"size": str(head.size), "signed": head.root.hex(), "found": found}
-    yield Finding(ROOT_DIFFERS, Severity.DAMAGE, "checkpoint", details)
-
-
-def _altered_tile(tile: Tile, below: _Hashes, stored: Sequence[bytes]) -> Finding:
-    places = ",".join(str(place) for place in _differences(below, stored))
+def _altered_tile(tile: Tile, made: Hashes, stored: Sequence[bytes]) -> Finding:
+    places = ",".join(str(place) for place in _differences(made, stored))
     return Finding(TILE_ALTERED, Severity.DAMAGE, tile.path, {"places": places[:400]})
 
 
-def _altered_below(tile: Tile, below: _Hashes, stored: Sequence[bytes]) -> Iterator[Finding]:
-    for place in _differences(below, stored):
+def _either(tile: Tile, made: Hashes, stored: Sequence[bytes]) -> Iterator[Finding]:
+    for place in _differences(made, stored):
         number = tile.index * TILE_WIDTH + place
-        if tile.level:
-            subject = Tile(tile.level - 1, number).path
-            yield Finding(SUBTREE_ALTERED, Severity.DAMAGE, subject, {"signed_for_by": tile.path})
-        else:
-            details = {"bundle": Bundle(tile.index, tile.width).path}
-            yield Finding(ENTRY_ALTERED, Severity.DAMAGE, f"entry {number}", details)
+        below = Tile(tile.level - 1, number).path if tile.level else f"entry {number}"
+        yield Finding(TILE_OR_BELOW_ALTERED, Severity.DAMAGE, tile.path, {"place": str(place), "or": below})
 
 
-def _either(tile: Tile, below: _Hashes, stored: Sequence[bytes]) -> Iterator[Finding]:
-    for place in _differences(below, stored):
-        number = tile.index * TILE_WIDTH + place
-        other = Tile(tile.level - 1, number).path if tile.level else f"entry {number}"
-        yield Finding(ENTRY_OR_TILE_ALTERED, Severity.DAMAGE, tile.path, {"place": str(place), "or": other})
-
-
-def _differences(below: _Hashes, stored: Sequence[bytes]) -> list[int]:
+def _differences(made: Hashes, stored: Sequence[bytes]) -> list[int]:
     return [
         place
-        for place, (mine, theirs) in enumerate(zip(below, stored, strict=True))
+        for place, (mine, theirs) in enumerate(zip(made, stored, strict=True))
         if mine is not None and mine != theirs
     ]
 
 
-def _keep(row: _Hashes, level: int, above: list[bytes | None], edge: dict[int, _Hashes]) -> None:
-    """Pass a full tile's root up; remember a partial tile, which is always the last of its level."""
-    if len(row) == TILE_WIDTH:
-        above.append(_tile_root(row))
-    else:
-        edge[level] = row
-
-
-def _tile_root(row: _Hashes) -> bytes | None:
+def _tile_root(row: Hashes) -> bytes | None:
     hashes = [value for value in row if value is not None]
     if len(hashes) != TILE_WIDTH:
         return None
@@ -212,7 +242,7 @@ def _tile_root(row: _Hashes) -> bytes | None:
     return hashes[0]
 
 
-def _edge_root(size: int, edge: dict[int, _Hashes]) -> bytes | None:
+def _edge_root(size: int, edge: dict[int, Hashes]) -> bytes | None:
     """Return the root that the partial tiles give; a tree's perfect subtrees are all in them."""
     whole: dict[int, bytes] = {}
     for level, row in edge.items():
