@@ -84,4 +84,5 @@ def _left_out_lines(skipped: Iterable[Any], deselected: Counter[str]) -> Iterabl
         if mark == "other":
             yield f"{count} not selected by this command line"
         else:
-            yield f"{count} marked '{mark}', not selected by this command line; ./script/test runs them"
+            how = "./script/test --all" if mark == "full" else "./script/test"
+            yield f"{count} marked '{mark}', not selected by this command line; {how} runs them"
