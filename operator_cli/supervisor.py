@@ -114,6 +114,7 @@ class Supervisor:
             try:
                 self._start_next()
                 while not self._stopping:
+                    self._notifier.alive()
                     for key, _ in self._selector.select(timeout=self._patience()):
                         if key.fileobj is signals:
                             self._stopping = bool(signals.recv(64))
@@ -216,7 +217,7 @@ class Supervisor:
                 raise ChildNotReadyError(f"{watched.child.name}: {watched.child.last_words()}")
 
     def _patience(self) -> float | None:
-        """Return how long to sleep at most; None (for ever) when all is well."""
+        """Return how long to sleep at most; None (for ever) when all is well and nobody waits for a sign of life."""
         now = self._clock.mono()
         waits = [watched.start_again_mono - now for watched in self._watched if watched.state is ChildState.WAITING]
         waits += [
@@ -224,6 +225,8 @@ class Supervisor:
             for watched in self._watched
             if watched.state is ChildState.STARTING and not watched.was_ready
         ]
+        if self._notifier.watchdog_seconds is not None:
+            waits.append(self._notifier.watchdog_seconds / 3)
         return max(0.0, min(waits)) + 0.01 if waits else None
 
     # ------------------------------------------------------------------------------------------------ stopping
