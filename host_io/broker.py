@@ -41,13 +41,13 @@ _PORT_ATTEMPTS = 3
 class BrokerMissingError(UnavailableError):
     """There is no nats-server on this machine."""
 
-    code = "HOST-052"
+    code = "HOST-032"
 
 
 class BrokerFailedError(UnavailableError):
     """The broker ended or did not answer while it was started."""
 
-    code = "HOST-053"
+    code = "HOST-033"
 
 
 def find_nats_server() -> Path:

@@ -16,7 +16,7 @@ MQTT_TLS_PORT = 8883
 class BrokerUnreachableError(UnavailableError):
     """The embedded broker is not running (yet): `run/broker.json` does not say where it listens."""
 
-    code = "HOST-050"
+    code = "HOST-030"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,25 +29,25 @@ _SESSION_SECONDS = 0xFFFFFFFF  # MQTT 5: the session never expires, as in 3.1.1
 class LinkDownError(UnavailableError):
     """The link is down, or went down before the broker acknowledged; whether the message arrived is unknown."""
 
-    code = "HOST-051"
+    code = "HOST-031"
 
 
 class LinkBusyError(UnavailableError):
     """More messages wait for the broker's acknowledgement than were agreed; try again when some have it."""
 
-    code = "HOST-054"
+    code = "HOST-034"
 
 
 class PublishRefusedError(RefusedError):
     """The broker says (MQTT 5 only) that this user may not publish there."""
 
-    code = "HOST-055"
+    code = "HOST-035"
 
 
 class NotLetInError(UnavailableError):
     """The broker answered the connection with a refusal."""
 
-    code = "HOST-056"
+    code = "HOST-036"
 
 
 class MqttConnection:
