@@ -67,14 +67,79 @@ def journal_schema() -> str:
     return resources.files("host_io").joinpath("signed_journal.sql").read_text(encoding="utf-8")
 
 
-class SignedJournal:
-    """Appends to and reads one signer's chain; `db` must have the tables of `journal_schema`."""
+class JournalView:
+    """Reads one signer's chain and notes its receipts, without the private key; `db` has the tables of the schema."""
+
+    def __init__(self, db: sqlite3.Connection, *, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    def waiting(self, *, after_seq: int = 0, limit: int = 500) -> Iterator[SignedEvent]:
+        """Yield envelopes without a receipt in order of `seq`, those refused by the centre left out."""
+        rows = self._db.execute(
+            "select seq, event_id, kind, hash, raw, leaf_signature from envelope"
+            " where receipt is null and refused is null and seq > ? order by seq limit ?",
+            (after_seq, limit),
+        ).fetchall()
+        for row in rows:
+            yield _event(row, self.blobs(row["seq"]))
+
+    def find(self, envelope_sha256: bytes) -> SignedEvent | None:
+        """Return the envelope of this hash, or None."""
+        row = self._db.execute(
+            "select seq, event_id, kind, hash, raw, leaf_signature from envelope where hash = ?", (envelope_sha256,)
+        ).fetchone()
+        return _event(row, self.blobs(row["seq"])) if row else None
+
+    def blobs(self, seq: int) -> tuple[BlobRef, ...]:
+        """Return the blobs that the centre must hold before it gives the receipt for `seq`."""
+        rows = self._db.execute("select role, digest, size_bytes from envelope_blob where seq = ?", (seq,))
+        return tuple(BlobRef(BlobRole(row["role"]), Digest(row["digest"]), row["size_bytes"]) for row in rows)
+
+    def count_waiting(self) -> int:
+        """Return how many envelopes have no receipt yet."""
+        return int(self._db.execute("select count(*) from envelope where receipt is null").fetchone()[0])
+
+    def is_receipted(self, seq: int) -> bool:
+        """Say whether the receipt for `seq` was verified."""
+        row = self._db.execute("select receipt from envelope where seq = ?", (seq,)).fetchone()
+        return row is not None and row["receipt"] is not None
+
+    def receipt_verified(self, seq: int, raw_receipt: bytes, receipt: VerifiedReceipt) -> bool:
+        """Note a verified receipt and the log head it proves, for good; False if it was noted before.
+
+        A receipt lifts a refusal: what the centre missed is mended.
+        """
+        at = unix_ms(self._clock.now())
+        with sqlite.transaction(self._db):
+            changed = self._db.execute(
+                "update envelope set receipt = ?, log_index = ?, receipted_unix_ms = ?, refused = null"
+                " where seq = ? and receipt is null",
+                (raw_receipt, receipt.index, at, seq),
+            ).rowcount
+            self.remember(receipt.head, raw_note(raw_receipt))
+        return changed == 1
+
+    def remember(self, head: TreeHead, note: bytes) -> None:
+        """Remember a checkpoint that was verified; the largest one is what later ones must extend."""
+        self._db.execute(
+            "insert or ignore into checkpoint_seen (size, root, note, seen_unix_ms) values (?, ?, ?, ?)",
+            (head.size, head.root, note, unix_ms(self._clock.now())),
+        )
+
+    def remembered(self) -> TreeHead | None:
+        """Return the largest log head seen, or None."""
+        row = self._db.execute("select size, root from checkpoint_seen order by size desc limit 1").fetchone()
+        return TreeHead(row["size"], row["root"]) if row else None
+
+
+class SignedJournal(JournalView):
+    """Appends to one signer's chain, and reads it; `db` has the tables of `journal_schema`."""
 
     def __init__(self, db: sqlite3.Connection, *, signer: Signer, source: SourceId, clock: Clock) -> None:
-        self._db = db
+        super().__init__(db, clock=clock)
         self._signer = signer
         self._source = source
-        self._clock = clock
 
     @property
     def source(self) -> SourceId:
@@ -119,61 +184,6 @@ class SignedJournal:
             )
             self._insert(event, asset, reading)
         return event
-
-    def waiting(self, *, after_seq: int = 0, limit: int = 500) -> Iterator[SignedEvent]:
-        """Yield envelopes without a receipt in order of `seq`, those refused by the centre left out."""
-        rows = self._db.execute(
-            "select seq, event_id, kind, hash, raw, leaf_signature from envelope"
-            " where receipt is null and refused is null and seq > ? order by seq limit ?",
-            (after_seq, limit),
-        ).fetchall()
-        for row in rows:
-            yield _event(row, self.blobs(row["seq"]))
-
-    def find(self, envelope_sha256: bytes) -> SignedEvent | None:
-        """Return the envelope of this hash, or None."""
-        row = self._db.execute(
-            "select seq, event_id, kind, hash, raw, leaf_signature from envelope where hash = ?", (envelope_sha256,)
-        ).fetchone()
-        return _event(row, self.blobs(row["seq"])) if row else None
-
-    def blobs(self, seq: int) -> tuple[BlobRef, ...]:
-        """Return the blobs that the centre must hold before it gives the receipt for `seq`."""
-        rows = self._db.execute("select role, digest, size_bytes from envelope_blob where seq = ?", (seq,))
-        return tuple(BlobRef(BlobRole(row["role"]), Digest(row["digest"]), row["size_bytes"]) for row in rows)
-
-    def count_waiting(self) -> int:
-        """Return how many envelopes have no receipt yet."""
-        return int(self._db.execute("select count(*) from envelope where receipt is null").fetchone()[0])
-
-    def is_receipted(self, seq: int) -> bool:
-        """Say whether the receipt for `seq` was verified."""
-        row = self._db.execute("select receipt from envelope where seq = ?", (seq,)).fetchone()
-        return row is not None and row["receipt"] is not None
-
-    def receipt_verified(self, seq: int, raw_receipt: bytes, receipt: VerifiedReceipt) -> bool:
-        """Note a verified receipt and the log head it proves, for good; False if it was noted before."""
-        at = unix_ms(self._clock.now())
-        with sqlite.transaction(self._db):
-            changed = self._db.execute(
-                "update envelope set receipt = ?, log_index = ?, receipted_unix_ms = ?"
-                " where seq = ? and receipt is null",
-                (raw_receipt, receipt.index, at, seq),
-            ).rowcount
-            self.remember(receipt.head, raw_note(raw_receipt))
-        return changed == 1
-
-    def remember(self, head: TreeHead, note: bytes) -> None:
-        """Remember a checkpoint that was verified; the largest one is what later ones must extend."""
-        self._db.execute(
-            "insert or ignore into checkpoint_seen (size, root, note, seen_unix_ms) values (?, ?, ?, ?)",
-            (head.size, head.root, note, unix_ms(self._clock.now())),
-        )
-
-    def remembered(self) -> TreeHead | None:
-        """Return the largest log head seen, or None."""
-        row = self._db.execute("select size, root from checkpoint_seen order by size desc limit 1").fetchone()
-        return TreeHead(row["size"], row["root"]) if row else None
 
     def _head(self) -> tuple[int, bytes]:
         row = self._db.execute("select seq, hash from envelope order by seq desc limit 1").fetchone()

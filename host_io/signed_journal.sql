@@ -19,6 +19,7 @@ create table if not exists envelope (
 ) strict;
 create index if not exists envelope_waiting on envelope (seq) where receipt is null;
 create unique index if not exists envelope_of_asset on envelope (asset_id, asset_seq) where asset_id is not null;
+create unique index if not exists envelope_by_log_index on envelope (log_index) where log_index is not null;
 
 create table if not exists envelope_blob (              -- blobs that the centre must hold before it gives the receipt
   seq integer not null references envelope (seq),
