@@ -33,7 +33,7 @@ class NoMachineError(Exception):
 
 
 class Machine:
-    """One booted container; use it in a `with`."""
+    """One container: make it, `boot` it, and let a `with` end it."""
 
     def __init__(self, folder: Path, *, read_only: Sequence[tuple[Path, str]] = (), allowed_calls: str = "") -> None:
         self._log = folder / "nspawn.log"
@@ -49,12 +49,13 @@ class Machine:
         arguments += [f"--bind-ro={here}:{there}" for here, there in read_only]
         if allowed_calls:
             arguments.append(f"--system-call-filter={allowed_calls}")
-        self._process = subprocess.Popen(
-            [*_ALONE, "sh", "-c", _MADE_AND_BOOTED, "sh", str(place), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log.open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*_ALONE, "sh", "-c", _MADE_AND_BOOTED, "sh", str(place), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self.leader = 0
 
     @staticmethod
@@ -66,17 +67,21 @@ class Machine:
         return f"needs {', '.join(absent)} (script/setup --test)" if absent else ""
 
     def __enter__(self) -> Self:
-        try:
-            wait_for(self._booted, seconds=_BOOT_SECONDS, what="the container's basic.target")
-        except BaseException as error:
-            self._end()
-            if isinstance(error, NotYetError):
-                raise NoMachineError(self._last_words()) from error
-            raise
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._end()
+
+    def boot(self) -> None:
+        """Return when the container's basic.target is reached.
+
+        Raises:
+            NoMachineError: that cannot be done on this machine.
+        """
+        try:
+            wait_for(self._booted, seconds=_BOOT_SECONDS, what="basic.target")
+        except NotYetError as error:
+            raise NoMachineError(self._last_words()) from error
 
     def run(
         self, *command: str, user: str = "root", seconds: float = 60.0, check: bool = True
