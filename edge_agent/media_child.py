@@ -4,6 +4,7 @@ Run by its path with `python -I`, so it imports nothing of ours. It reads one fi
 input, and is killed with its whole session when it takes too long (media_facts.py).
 """
 
+import ctypes
 import json
 import resource
 import sys
@@ -29,6 +30,9 @@ TAGS = (
 )  # fmt: skip
 MAX_STREAMS = 16
 MAX_TEXT = 200
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 
 def main() -> int:
@@ -55,7 +59,10 @@ def main() -> int:
 
 
 def limit() -> None:
-    """Bound memory, time and descriptors, and forbid writing any file, for this process and what it starts."""
+    """Bound memory, time and descriptors, and forbid writing any file, for this process and what it starts.
+
+    What it starts has none of the agent's rights either (its unit hands it the one to mount).
+    """
     for kind, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, CPU_SECONDS),
@@ -64,6 +71,9 @@ def limit() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def trimmed(found: object) -> dict[str, object]:

@@ -19,6 +19,24 @@ _NEVER = (
     *("writable and executable memory", "packet socket", "make a device", "write keys", "write evidock.toml"),
 )
 
+# Like the media prober: limits itself, then starts a program, which says what rights it has.
+_RIGHTS = """
+import json, re, subprocess, sys
+limited = '''
+import subprocess
+from edge_agent import media_child
+media_child.limit()
+subprocess.run(["cat", "/proc/self/status"])
+'''
+def rights(*command):
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.search(r"CapEff:\\s+(\\w+)", said)[1]
+json.dump({
+    "agent": rights("cat", "/proc/self/status"),
+    "prober": rights(sys.executable, "-I", "-c", limited),
+}, sys.stdout)
+"""
+
 
 @pytest.fixture(scope="module")
 def home(machine: Machine) -> Machine:
@@ -30,13 +48,14 @@ def home(machine: Machine) -> Machine:
         machine.run("touch", f"{_HOME}/{name}", user="evidock")
     probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     machine.path("/opt/probe.py").write_text(probe, encoding="utf-8")
+    machine.path("/opt/rights.py").write_text(_RIGHTS, encoding="utf-8")
     return machine
 
 
-def tried_in(machine: Machine, service: str) -> Mapping[str, str]:
-    """Run the probe in the unit as it is shipped, apart from what starts and watches the program."""
+def tried_in(machine: Machine, service: str, probe: str = "/opt/probe.py") -> Mapping[str, str]:
+    """Run a probe in the unit as it is shipped, apart from what starts and watches the program."""
     text = unit_file(service).read_text(encoding="utf-8")
-    text = re.sub(r"(?m)^ExecStart=.*$", "ExecStart=/opt/evidock/bin/python -I /opt/probe.py", text)
+    text = re.sub(r"(?m)^ExecStart=.*$", f"ExecStart=/opt/evidock/bin/python -I {probe}", text)
     text = re.sub(r"(?m)^(WatchdogSec|Restart|NotifyAccess)=.*\n", "", text).replace("Type=notify", "Type=oneshot")
     text += f"StandardOutput=file:/run/{service}.json\n"
     machine.path(f"/run/systemd/system/{service}-probe.service").write_text(text, encoding="utf-8")
@@ -96,6 +115,12 @@ def test_agent_alone_mounts_and_hears_udev_and_has_no_network(home: Machine) -> 
         others = tried_in(home, service)
         assert others["mount"] == "EPERM", service
         assert (others["udev socket"], others["internet socket"]) == ("EAFNOSUPPORT", "ok"), service
+
+
+def test_media_prober_has_none_of_the_agents_rights(home: Machine) -> None:
+    rights = tried_in(home, "evidock-agent", "/opt/rights.py")
+    assert int(rights["agent"], 16) != 0, "it can mount"
+    assert int(rights["prober"], 16) == 0, "what parses a stranger's file cannot"
 
 
 def test_agent_leaves_no_mount_behind(home: Machine) -> None:

@@ -1,0 +1,181 @@
+"""The shipped units with the real programs, under a real systemd: from `systemctl start` to the receipt, and back."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operator_cli.simulated_recorder import NoFfmpegError, make_recorder
+from tests.systemd.nspawn import Machine, wait_for
+from tests.systemd.unit_files import SERVICES
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.xdist_group("nspawn")]
+
+_HOME = "/var/lib/evidock"
+_TARGET = "evidock.target"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+def evidock(machine: Machine, *words: str) -> Any:
+    """Run a command as the units' user and return its JSON document."""
+    done = machine.run(
+        "/opt/evidock/bin/evidock", "--home", _HOME, "--json", *words, user="evidock", seconds=120, check=False
+    )
+    said = "".join(machine.journal(f"{service}.service") for service in SERVICES)
+    assert done.returncode == 0, f"evidock {' '.join(words)} → {done.returncode}\n{done.stdout}{done.stderr}\n{said}"
+    return json.loads(done.stdout)
+
+
+def is_active(machine: Machine, service: str) -> bool:
+    """Say whether the service has said READY; a failed one is the test's failure at once, with its own words."""
+    state = machine.show(f"{service}.service", "ActiveState")
+    assert state != "failed", f"{service}: {machine.journal(f'{service}.service')}"
+    return state == "active"
+
+
+def wait_active(machine: Machine, *services: str) -> float:
+    """Return how long it took until all are active."""
+    return wait_for(
+        lambda: all(is_active(machine, service) for service in services),
+        seconds=_START_SECONDS,
+        what=f"{', '.join(services)} to be active",
+    )
+
+
+def digests_below(folder: Path) -> set[str]:
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.rglob("*") if file.is_file()}
+
+
+def put_recorder(docks: Path, name: str, *, seed: int) -> Path:
+    """Make a recorder that the machine sees as /srv/docks/<name>."""
+    try:
+        make_recorder(docks / name, seed=seed, now=_NOW)
+    except NoFfmpegError as error:
+        pytest.skip(f"needs ffmpeg (script/setup): {error}")
+    return docks / name
+
+
+@pytest.fixture(scope="module")
+def running(machine: Machine) -> Iterator[Machine]:
+    """A workstation whose four services are active."""
+    evidock(machine, "init", "--role", "workstation")
+    machine.run("systemctl", "start", _TARGET)
+    wait_active(machine, *SERVICES)
+    yield machine
+    machine.run("systemctl", "stop", _TARGET)
+
+
+def test_a_docked_recorder_is_receipted_and_its_bytes_are_in_the_vault(running: Machine, docks: Path) -> None:
+    source = put_recorder(docks, "first", seed=1)
+    document = evidock(running, "dock", "/srv/docks/first", "--wait", "received")
+    assert document["receipted"] == len(document["files"]) > 0
+    pulled = {item["sha256"].removeprefix("sha256:") for item in document["files"]}
+    vault = {file.name for file in running.path(f"{_HOME}/vault/sha256").rglob("*") if file.is_file()}
+    assert pulled <= vault
+    assert pulled <= digests_below(source)
+    assert pulled <= digests_below(running.path(f"{_HOME}/vault/sha256"))
+
+
+def test_events_state_how_well_the_clock_is_kept(running: Machine, docks: Path) -> None:
+    """The sandbox leaves the call for it; without that, every event would say `unknown`."""
+    put_recorder(docks, "clock", seed=2)
+    evidock(running, "dock", "/srv/docks/clock", "--wait", "received")
+    clocks = set()
+    for file in running.path(f"{_HOME}/log/envelopes").rglob("*.dsse.json"):
+        import base64  # noqa: PLC0415
+
+        payload = json.loads(base64.b64decode(json.loads(file.read_bytes())["payload"]))
+        clocks.add(payload["predicate"]["time"]["clock"])
+    assert clocks <= {"ntp", "rtc"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_is_told_alive_by_its_program(running: Machine, service: str) -> None:
+    seconds = float(running.show(f"{service}.service", "WatchdogUSec").removesuffix("s").replace("min", "")) or 1
+    assert seconds
+    before = int(running.show(f"{service}.service", "WatchdogTimestampMonotonic"))
+    assert before > 0
+    wait_for(
+        lambda: int(running.show(f"{service}.service", "WatchdogTimestampMonotonic")) > before,
+        seconds=60,
+        what=f"a sign of life of {service}",
+    )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_killed_program_is_started_again_and_goes_on(running: Machine, docks: Path, service: str) -> None:
+    unit = f"{service}.service"
+    restarts = int(running.show(unit, "NRestarts"))
+    running.run("kill", "-KILL", running.show(unit, "MainPID"))
+    wait_for(
+        lambda: int(running.show(unit, "NRestarts")) == restarts + 1, seconds=20, what=f"{service} to be restarted"
+    )
+    wait_active(running, *SERVICES)
+    name = f"after-{service}"
+    put_recorder(docks, name, seed=10 + SERVICES.index(service))
+    document = evidock(running, "dock", f"/srv/docks/{name}", "--wait", "received")
+    assert document["receipted"] == len(document["files"]) > 0
+
+
+def test_program_that_hangs_is_killed_and_started_again(running: Machine) -> None:
+    unit = "evidock-agent.service"
+    place = running.path(f"/run/systemd/system/{unit}.d/short.conf")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n", encoding="ascii")
+    running.run("systemctl", "daemon-reload")
+    running.run("systemctl", "restart", unit)
+    wait_active(running, "evidock-agent")
+    pid = running.show(unit, "MainPID")
+    running.run("kill", "-STOP", pid)
+    wait_for(
+        lambda: running.show(unit, "NRestarts") != "0" and running.show(unit, "MainPID") not in {"0", pid},
+        seconds=30,
+        what="the watchdog",
+    )
+    place.unlink()
+    running.run("systemctl", "daemon-reload")
+    running.run("systemctl", "restart", unit)
+    wait_active(running, *SERVICES)
+
+
+def test_target_stops_within_ten_seconds_and_cleanly_and_starts_again(running: Machine) -> None:
+    started = time.monotonic()
+    running.run("systemctl", "stop", _TARGET)
+    took = time.monotonic() - started
+    assert took < _STOP_SECONDS
+    for service in SERVICES:
+        unit = f"{service}.service"
+        seen = {name: running.show(unit, name) for name in ("ActiveState", "Result", "ExecMainStatus")}
+        assert seen == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}, running.journal(unit)
+    running.run("systemctl", "start", _TARGET)
+    wait_active(running, *SERVICES)
+
+
+def test_stopping_in_the_middle_of_a_pull_loses_nothing(running: Machine, docks: Path) -> None:
+    source = put_recorder(docks, "cut", seed=40)
+    (source / "DCIM").mkdir(exist_ok=True)
+    with (source / "DCIM/LONG.MP4").open("wb") as file:
+        file.write(b"".join(hashlib.sha256(bytes([n % 256, n // 256])).digest() * 32768 for n in range(192)))
+    spool = running.path(f"{_HOME}/spool/requests")
+    request = {"id": "01993c5e-0000-7000-8000-000000000001", "path": "/srv/docks/cut", "recorder": None}
+    assert spool.is_dir()
+    assert request["path"]
+    running.run("systemctl", "stop", "evidock-agent.service")
+    running.run("systemctl", "start", "evidock-agent.service")
+    wait_active(running, "evidock-agent")
+    document = evidock(running, "dock", "/srv/docks/cut", "--wait", "received")
+    assert document["receipted"] == len(document["files"])
+    pulled = {item["sha256"].removeprefix("sha256:") for item in document["files"]}
+    assert hashlib.sha256((source / "DCIM/LONG.MP4").read_bytes()).hexdigest() in pulled
+
+
+def test_whole_home_verifies_at_the_end(running: Machine) -> None:
+    done = running.run("/opt/evidock/bin/evidock", "--json", "verify", _HOME, user="evidock", check=False, seconds=120)
+    assert done.returncode == 0, done.stdout + done.stderr
