@@ -8,7 +8,7 @@ import contextlib
 import ctypes
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evidence_model.errors import DamageError
@@ -60,6 +60,14 @@ def rename(source: Path, target: Path) -> None:
     sync_folder(target.parent)
     if source.parent != target.parent:
         sync_folder(source.parent)
+
+
+def rename_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move finished files into their places; after return all the new names are there for good."""
+    for source, target in moves:
+        source.replace(target)
+    for folder in {target.parent: None for _, target in moves} | {source.parent: None for source, _ in moves}:
+        sync_folder(folder)
 
 
 def link(source: Path, target: Path) -> None:

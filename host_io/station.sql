@@ -19,14 +19,21 @@ create table if not exists session (                    -- one stay of a recorde
   port_path text,                                       -- USB port path, the key of a physical dock; null for folders
   recorder_id text references recorder (recorder_id),   -- null until identified
   state text not null check (state in ('docked', 'pulling', 'waiting', 'interrupted', 'pulled', 'failed', 'gone')),
+  stamp_meaning text not null default 'unsure',         -- what its file system's stamps count (edge_agent/volume_facts.py)
   verdict text check (verdict in ('pass', 'warn', 'fail')),  -- of the pre-flight check
   problem text,                                         -- code of what went wrong, null if nothing did
   problem_text text,
+  findings text not null default '[]',                  -- JSON: what was found at this docking, the first hundred
   file_count integer not null default 0,                -- files to pull
   byte_count integer not null default 0,
+  pulled_byte_count integer not null default 0,         -- bytes copied in this session
+  pull_ms integer not null default 0,                   -- from the first file to the last seal, on the monotonic clock
+  docked_seq integer references envelope (seq),         -- its recorder.docked
+  preflight_seq integer references envelope (seq),      -- its preflight.done
   started_unix_ms integer not null,
   ended_unix_ms integer
 ) strict;
+create index if not exists session_of_recorder on session (recorder_id, started_unix_ms);
 
 create table if not exists item (                       -- one file of one recorder, once its bytes are in the spool
   asset_id text primary key check (length(asset_id) = 32),
@@ -47,7 +54,39 @@ create table if not exists item (                       -- one file of one recor
   unique (recorder_id, raw_path, size_bytes, digest)
 ) strict;
 create index if not exists item_known on item (recorder_id, raw_path, size_bytes, mtime_ns);
+create index if not exists item_of_digest on item (digest);
 create index if not exists item_to_reread on item (pulled_seq) where reread_seq is null;
+
+create table if not exists session_file (               -- items that one of the last dockings brought or met again
+  session_id text not null references session (session_id),
+  asset_id text not null references item (asset_id),
+  is_new integer not null check (is_new in (0, 1)),     -- 0: known from an earlier docking
+  primary key (session_id, asset_id)
+) strict, without rowid;
+
+create table if not exists awaited_file (               -- listed on a recorder and not in the spool yet
+  recorder_id text not null references recorder (recorder_id),
+  raw_path blob not null,
+  size_bytes integer not null,
+  mtime_ns integer not null,
+  session_id text not null references session (session_id),  -- where it was seen first
+  missing_seq integer references envelope (seq),        -- its footage.missing, null while it may still come
+  primary key (recorder_id, raw_path)
+) strict, without rowid;
+
+create table if not exists told_gap (                   -- a footage.gap that was said once is not said at every docking
+  recorder_id text not null references recorder (recorder_id),
+  gap_digest blob not null check (length(gap_digest) = 32),  -- SHA-256 of the event's body without session
+  seq integer not null references envelope (seq),
+  primary key (recorder_id, gap_digest)
+) strict, without rowid;
+
+create table if not exists freeing (                    -- copies about to be erased; gone once the event is signed
+  asset_id text primary key references item (asset_id),
+  session_id text not null references session (session_id),
+  reasons text not null,                                -- JSON: why it may be erased, as decided
+  decided_unix_ms integer not null
+) strict, without rowid;
 
 create table if not exists partial_copy (               -- a copy that was cut off, kept to go on from where it stopped
   recorder_id text not null,

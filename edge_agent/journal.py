@@ -1,0 +1,91 @@
+"""A desk at station.db for one thread: its own connection, the signed journal, and the agent's two books on it.
+
+SQLite's single writer is what keeps the chain gapless between desks, threads and processes (ADR 1).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from chain_of_custody.signatures import Signer
+from edge_agent.item_book import ItemBook
+from edge_agent.session_book import SessionBook
+from evidence_model.findings import Finding
+from evidence_model.ids import SourceId
+from evidence_model.instants import Clock, unix_ms
+from host_io import sqlite
+from host_io.config import HomePaths
+from host_io.signed_journal import NewFact, SignedEvent, SignedJournal
+from host_io.station_db import note_finding, open_station_db, touch_wake
+
+
+class Desk:
+    """Reads and writes station.db; used by one thread at a time."""
+
+    def __init__(self, paths: HomePaths, db: sqlite3.Connection, signed: SignedJournal, clock: Clock) -> None:
+        self._paths = paths
+        self._db = db
+        self._signed = signed
+        self._clock = clock
+        self.items = ItemBook(db)
+        self.sessions = SessionBook(db, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._db.close()
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, for reading."""
+        return self._db
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all that the block writes true together; whoever sends envelopes is woken after the commit."""
+        with sqlite.transaction(self._db):
+            yield
+        touch_wake(self._paths)
+
+    def say(self, fact: NewFact) -> SignedEvent:
+        """Sign a fact, in the caller's transaction."""
+        return self._signed.append(fact)
+
+    def find(self, finding: Finding) -> None:
+        """Keep a finding for people, in the caller's transaction or one of its own."""
+        note_finding(self._db, finding, self._clock)
+
+    def cure(self, code: str, subject: str) -> None:
+        """Note that what a finding spoke of is mended."""
+        self._db.execute(
+            "update station_finding set cleared_unix_ms = ? where code = ? and subject = ? and cleared_unix_ms is null",
+            (unix_ms(self._clock.now()), code, subject),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentJournal:
+    """Opens desks for the threads of one agent."""
+
+    paths: HomePaths
+    signer: Signer
+    station: SourceId
+    clock: Clock
+
+    def desk(self) -> Desk:
+        """Open a desk for the calling thread.
+
+        Raises:
+            DatabaseDamagedError: station.db is no sound database.
+            DatabaseUnavailableError: it cannot be opened.
+        """
+        db = open_station_db(self.paths)
+        signed = SignedJournal(db, signer=self.signer, source=self.station, clock=self.clock)
+        return Desk(self.paths, db, signed, self.clock)

@@ -1,0 +1,204 @@
+"""Makes finished copies durable and says so: fsync, rename, fsync the folder, then one transaction for all of them.
+
+A session copies the next file while its sealer waits for the disk, and whatever is finished by then is sealed together:
+one big file at a time, or dozens of small ones with one commit. The order of durable writes is in
+docs/design/life-of-a-recording.md; nothing is said before its bytes lie there for good.
+"""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edge_agent.errors import SpoolWriteError
+from edge_agent.facts import Pulled, footage_pulled
+from edge_agent.item_book import KnownItem
+from edge_agent.journal import AgentJournal, Desk
+from edge_agent.spool import Part, Spool
+from evidence_model.ids import AssetId, SessionId
+from evidence_model.instants import unix_ms
+from host_io import durable
+
+MOST_AT_ONCE: Final = 64
+_QUEUE_LENGTH: Final = 96  # finished copies waiting for the disk; each holds an open file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """A whole copy, not yet on the medium."""
+
+    pulled: Pulled
+    part: Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetAgain:
+    """A file of which an earlier docking brought the bytes."""
+
+    asset_id: AssetId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What became of a finished copy; told after the commit."""
+
+    pulled: Pulled
+    asset_id: AssetId
+    to_reread: bool
+    lost: bool = False  # the name was taken away before the commit: copy it again
+
+
+@dataclass(slots=True)
+class _Plan:
+    copied: Copied
+    place: bool = True
+
+
+class Sealer:
+    """The sealing thread of one session; `put` from the session's thread, `finish` at its end."""
+
+    def __init__(
+        self, journal: AgentJournal, spool: Spool, session_id: SessionId, *, on_sealed: Callable[[Sealed], None]
+    ) -> None:
+        self._journal = journal
+        self._spool = spool
+        self._session_id = session_id
+        self._on_sealed = on_sealed
+        self._queue: queue.Queue[Copied | MetAgain | None] = queue.Queue(_QUEUE_LENGTH)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"seal-{session_id[:8]}", daemon=True)
+        self._thread.start()
+
+    def put(self, entry: Copied | MetAgain) -> None:
+        """Hand over a finished copy; waits when the disk is far behind.
+
+        Raises:
+            SpoolWriteError: our disk failed earlier; what was handed over since is dropped.
+        """
+        self._raise_failure()
+        self._queue.put(entry)
+
+    def flush(self) -> None:
+        """Return when everything handed over is sealed.
+
+        Raises:
+            SpoolWriteError: our disk failed.
+        """
+        self._queue.join()
+        self._raise_failure()
+
+    def finish(self) -> None:
+        """Seal what is left and end the thread; safe to call twice.
+
+        Raises:
+            SpoolWriteError: our disk failed.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        with self._journal.desk() as desk:
+            ended = False
+            while not ended:
+                batch, taken, ended = self._next_batch()
+                try:
+                    if batch and self._failure is None:
+                        self._seal(desk, batch)
+                except BaseException as error:  # noqa: BLE001 - the session's thread raises it
+                    self._failure = error
+                finally:
+                    if self._failure is not None:
+                        _drop_all(batch)
+                    for _ in range(taken):
+                        self._queue.task_done()
+
+    def _next_batch(self) -> tuple[list[Copied | MetAgain], int, bool]:
+        """Wait for one entry, then take what else is ready."""
+        batch: list[Copied | MetAgain] = []
+        taken = 0
+        entry = self._queue.get()
+        while True:
+            taken += 1
+            if entry is None:
+                return batch, taken, True
+            batch.append(entry)
+            if len(batch) >= MOST_AT_ONCE:
+                return batch, taken, False
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, taken, False
+
+    def _seal(self, desk: Desk, batch: Sequence[Copied | MetAgain]) -> None:
+        plans = [_Plan(entry) for entry in batch if isinstance(entry, Copied)]
+        for plan in plans:
+            self._put_on_medium(plan.copied.part)
+            known = desk.items.find(plan.copied.pulled.asset_id)
+            plan.place = known is None or not is_safe(known, self._spool)
+        # if power fails here: whole parts that nobody names; removed at start, the recorder still has the files
+        self._spool.place_all([(plan.copied.part.path, plan.copied.pulled.digest) for plan in plans if plan.place])
+        # if power fails here: whole copies under their digests that no record names; the next pull takes the name again
+        with desk.transaction():
+            done = [self._record(desk, plan) for plan in plans]
+            for entry in batch:
+                if isinstance(entry, MetAgain):
+                    desk.items.note_in_session(self._session_id, entry.asset_id, is_new=False)
+        # if power fails here: all is said; the wake file is only a hint
+        for plan in plans:
+            self._spool.settle(plan.copied.part)
+            if not plan.place:
+                plan.copied.part.drop()
+        for sealed in done:
+            self._on_sealed(sealed)
+
+    def _put_on_medium(self, part: Part) -> None:
+        try:
+            durable.sync_file(part.fd)
+        except OSError as error:
+            raise SpoolWriteError(f"{part.path}: {error.strerror}; check the station's disk") from error
+        part.close()
+
+    def _record(self, desk: Desk, plan: _Plan) -> Sealed:
+        pulled = plan.copied.pulled
+        known = desk.items.find(pulled.asset_id)
+        # the ingest daemon takes spool copies away inside its own transactions, so within ours this stays as it is
+        there = self._spool.has_footage(pulled.digest, pulled.size_bytes)
+        desk.items.forget_partial(plan.copied.part.name)
+        if not there and (known is None or not known.receipted):
+            return Sealed(pulled=pulled, asset_id=pulled.asset_id, to_reread=False, lost=True)
+        now = unix_ms(self._journal.clock.now())
+        if plan.place and there:
+            desk.items.note_blob(pulled.digest, pulled.size_bytes, place="footage", at_unix_ms=now)
+        if known is None:
+            event = desk.say(footage_pulled(pulled, station=self._journal.station))
+            desk.items.add(pulled, pulled_seq=event.seq, at_unix_ms=now)
+        elif known.mtime_ns != pulled.listed.mtime_ns:
+            desk.items.restamp(pulled.asset_id, mtime_ns=pulled.listed.mtime_ns)
+        desk.items.came(pulled.recorder_id, pulled.listed.raw_path)
+        desk.items.note_in_session(self._session_id, pulled.asset_id, is_new=known is None)
+        for finding in pulled.findings:
+            desk.find(finding)
+        return Sealed(
+            pulled=pulled,
+            asset_id=pulled.asset_id,
+            to_reread=there and (known is None or known.reread_seq is None),
+        )
+
+
+def is_safe(item: KnownItem, spool: Spool) -> bool:
+    """Return whether an item's bytes are at the store, by a receipt that this station verified, or in the spool."""
+    return item.receipted or spool.has_footage(item.digest, item.size_bytes)
+
+
+def _drop_all(batch: Sequence[Copied | MetAgain]) -> None:
+    for entry in batch:
+        if isinstance(entry, Copied):
+            with contextlib.suppress(OSError):
+                entry.part.drop()
