@@ -57,7 +57,7 @@ def tried_in(machine: Machine, service: str, probe: str = "/opt/probe.py") -> Ma
     text = unit_file(service).read_text(encoding="utf-8")
     text = re.sub(r"(?m)^ExecStart=.*$", f"ExecStart=/opt/evidock/bin/python -I {probe}", text)
     text = re.sub(r"(?m)^(WatchdogSec|Restart|NotifyAccess)=.*\n", "", text).replace("Type=notify", "Type=oneshot")
-    text += f"StandardOutput=file:/run/{service}.json\n"
+    text += f"StandardOutput=truncate:/run/{service}.json\n"
     machine.path(f"/run/systemd/system/{service}-probe.service").write_text(text, encoding="utf-8")
     machine.run("systemctl", "daemon-reload")
     done = machine.run("systemctl", "start", f"{service}-probe.service", check=False)
