@@ -105,8 +105,7 @@ def line_of(error: Exception, texts: Texts) -> ErrorLine | None:
     """Return the line of an expected error, or None if this exception is a mistake in our own code."""
     if isinstance(error, EvidockError):
         known = texts.finding(error.code)
-        text = f"{known.title}: {error}" if str(error) else known.title
-        return ErrorLine(error.code, Exit(error.exit_code), _one_line(text), known.fix, error.rules)
+        return ErrorLine(error.code, Exit(error.exit_code), _with_title(known.title, error), known.fix, error.rules)
     if isinstance(error, OSError) and error.errno is not None:
         code = _MACHINE_CODES.get(error.errno, "CLI-012")
         known = texts.finding(code)
@@ -119,6 +118,12 @@ def line_of(error: Exception, texts: Texts) -> ErrorLine | None:
         known = texts.finding("HOST-002")
         return ErrorLine("HOST-002", Exit.DAMAGE, _one_line(f"{known.title}: {error}"), known.fix)
     return None
+
+
+def _with_title(title: str, error: EvidockError) -> str:
+    """Return what is the case in people's language, then where; an error of another room says it all in English."""
+    words = _one_line(str(error))
+    return f"{title}: {words}" if words and title.lower() not in words.lower() else words or title
 
 
 def _one_line(text: str) -> str:

@@ -27,7 +27,10 @@ from operator_cli.errors import AlreadyRunningError, ChildFoundDamageError, Chil
 
 STOP_SECONDS = 9.0
 """All children have so long together to stop by themselves; systemd and people wait ten."""
+FIRST_TRIES_SECONDS = 15.0
+"""A program that keeps ending before it was ever ready gets so long (an old one may still hold its lock)."""
 FIRST_START_SECONDS = 60.0
+"""A program that runs and does not say READY gets so long."""
 _BACK_OFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CALM_SECONDS = 30.0  # ready for so long: the next end counts as the first one again
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -197,7 +200,7 @@ class Supervisor:
         watched.state = ChildState.WAITING
         watched.start_again_mono = now + wait
         words = last_words or watched.child.last_words()
-        hopeless = status in _PERMANENT_EXITS or now - watched.first_start_mono > FIRST_START_SECONDS
+        hopeless = status in _PERMANENT_EXITS or now - watched.first_start_mono > FIRST_TRIES_SECONDS
         if not watched.was_ready and hopeless:
             error = ChildFoundDamageError if status == _FOUND_DAMAGE else ChildNotReadyError
             raise error(f"{watched.child.name}: {words or f'ended with {status}'}")

@@ -1,0 +1,58 @@
+"""`evidock verify PATH`: is everything still what it was signed to be?"""
+
+from pathlib import Path
+
+import click
+
+from evidence_model.findings import Severity
+from evidence_model.sizes import people_size
+from evidence_store.fsck import verify_home_summary
+from host_io.clock import SystemClock
+from host_io.config import HomePaths
+from operator_cli.display import safe
+from operator_cli.errors import NotThereError
+from operator_cli.exit_codes import Exit
+from operator_cli.group import argument, command
+from operator_cli.invocation import Invocation
+from operator_cli.progress_line import ProgressLine, duration_text
+
+_SHOWN_FINDINGS = 50
+
+
+@command("verify")
+@argument("path", type=click.Path(path_type=Path), required=False)
+def verify(invocation: Invocation, *, path: Path | None) -> int:
+    """Verify a whole home offline: 0 all agrees, 1 a fault, 5 damage; what is wrong is named with its code."""
+    paths = HomePaths(path.absolute()) if path is not None else invocation.paths
+    if not paths.root.is_dir() or not (paths.config.exists() or paths.trust.exists()):
+        raise NotThereError(invocation.texts("verify.no_home", path=paths.root))
+    clock = SystemClock()
+    line = ProgressLine(invocation, mono=clock.mono)
+    started = clock.mono()
+    summary = verify_home_summary(
+        paths,
+        progress=lambda done, total: line.say(
+            invocation.texts("verify.progress", done=people_size(done), total=people_size(total))
+        ),
+    )
+    line.done()
+    people = []
+    for finding in summary.findings[:_SHOWN_FINDINGS]:
+        known = invocation.texts.finding(finding.code)
+        details = ", ".join(f"{name}={value}" for name, value in finding.details.items())
+        sign = "·" if finding.severity is Severity.NOTE else "✗"
+        people.append(safe(f"{sign} {finding.subject}: {known.title} {details} [{finding.code}]"))
+    if len(summary.findings) > _SHOWN_FINDINGS:
+        people.append(invocation.texts("verify.more", count=len(summary.findings) - _SHOWN_FINDINGS))
+    exit_code = Exit(summary.exit_code)
+    people.append(
+        invocation.texts(
+            f"verify.exit_{exit_code.value}",
+            files=summary.files,
+            size=people_size(summary.bytes),
+            events=summary.events,
+            time=duration_text(clock.mono() - started),
+        )
+    )
+    invocation.answer(summary.as_json(), people)
+    return exit_code

@@ -1,0 +1,131 @@
+"""Words in, exit codes and one-line errors out (contract.md, command line)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from operator_cli.commands import doctor as doctor_module
+from operator_cli.main import MODULES
+from tests.unit.operator_cli.cli import evidock
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_help_names_every_command() -> None:
+    called = evidock("--help")
+    assert called.code == 0
+    for name in MODULES:
+        assert f"\n  {name} " in called.out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from operator_cli.main import main; main(['--help']);"
+        "heavy = {'cryptography', 'paho', 'watchdog', 'sqlite3', 'host_io', 'starlette', 'asyncio'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", MODULES)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_command_has_help_in_both_languages(command: str, language: str) -> None:
+    called = evidock("--lang", language, command, "--help")
+    assert called.code == 0
+    assert called.out.startswith("用法：" if language == "zh" else "Usage:")
+    assert "option." not in called.out
+    assert "help." not in called.out
+
+
+@pytest.mark.parametrize(
+    "words", [("--home", "{home}", "init", "--role", "centre"), ("init", "--role", "centre", "--home", "{home}")]
+)
+def test_options_stand_before_or_after_the_command(words: tuple[str, ...], tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    assert evidock(*(word.format(home=home) for word in words)).code == 0
+    assert (tmp_path / "home" / "evidock.toml").exists()
+
+
+def test_the_environment_names_the_home(tmp_path: Path) -> None:
+    assert evidock("init", "--role", "centre", environment={"EVIDOCK_HOME": str(tmp_path / "home")}).code == 0
+    assert (tmp_path / "home" / "evidock.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("dok",),
+        ("status", "--no-such-option"),
+        ("init",),
+        ("init", "--role", "emperor"),
+        ("recordings", "tag"),
+        ("dock", "/no/such/folder", "--home", "{home}"),
+    ],
+)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_wrong_usage_is_exit_two_and_one_line(words: tuple[str, ...], language: str, tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    evidock("init", "--role", "workstation", "--home", home)
+    words = tuple(word.format(home=home) for word in words)
+    called = evidock("--lang", language, "--json", *words)
+    assert called.code == 2
+    assert len(called.err.splitlines()) == 1
+    assert called.document["error"]["code"] in {"CLI-001", "CLI-002"}
+
+
+def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
+    assert "dock" in evidock("dok").err
+
+
+@pytest.mark.parametrize("command", ["run", "status", "dock .", "preflight .", "recorder list", "recordings list"])
+def test_no_home_is_exit_four_and_says_how_to_make_one(command: str, tmp_path: Path) -> None:
+    called = evidock("--json", *command.split(), "--home", str(tmp_path / "nowhere"))
+    assert called.code == 4
+    assert called.document["error"]["code"] == "HOST-021"
+    assert "evidock init" in called.document["error"]["fix"]
+    assert len(called.err.splitlines()) == 1
+
+
+def test_every_mistake_of_a_configuration_is_named_at_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    evidock("init", "--role", "workstation", "--home", str(home))
+    config = (home / "evidock.toml").read_text()
+    config = config.replace("watch_usb = true", 'watch_usb = "yes"').replace("port = 0", "port = 70000", 1)
+    (home / "evidock.toml").write_text(config + "nonsense = 1\n")
+    called = evidock("status", "--home", str(home))
+    assert called.code == 2
+    assert all(name in called.err for name in ("station.watch_usb", "broker.port", "centre.nonsense", "HOST-020"))
+    assert len(called.err.splitlines()) == 1
+
+
+def test_a_mistake_of_ours_shows_no_traceback_and_keeps_it_for_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(doctor_module, "check_machine", fail)
+    called = evidock("--json", "doctor", "--home", str(tmp_path / "home"), environment={"TMPDIR": str(tmp_path)})
+    assert called.code == 1
+    assert "Traceback" not in called.err
+    [kept] = tmp_path.glob("evidock-error-*.txt")
+    assert "ZeroDivisionError" in kept.read_text()
+    assert str(kept) in called.document["error"]["fix"]
+
+
+def test_a_hostile_path_cannot_command_the_terminal(tmp_path: Path) -> None:
+    called = evidock("status", "--home", str(tmp_path / "\x1b[31mred"))
+    assert "\x1b" not in called.err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    pipe = f"{sys.executable} -m operator_cli policy show | head -n 1"
+    done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
