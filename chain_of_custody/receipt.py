@@ -159,6 +159,9 @@ def verify_receipt(
     if receipt.event != event or receipt.leaf != leaf:
         raise ReceiptMismatchError(f"about event {receipt.event.hex()[:16]}…, {event.hex()[:16]}… was expected")
     checkpoint = open_checkpoint(receipt.checkpoint, log_key=log_key)
+    check_head(
+        checkpoint.head(), remembered
+    )  # first: two signed roots of one size are evidence whatever the proof says
     verify_inclusion(
         leaf_hash=leaf,
         index=receipt.index,
@@ -166,7 +169,6 @@ def verify_receipt(
         proof=receipt.inclusion_proof,
         root=checkpoint.root,
     )
-    check_head(checkpoint.head(), remembered)
     return VerifiedReceipt(
         event=event,
         leaf=leaf,

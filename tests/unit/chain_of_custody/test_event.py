@@ -292,8 +292,19 @@ JSON = st.recursive(
 )
 
 
+@given(JSON)
+def test_for_text_and_ascii_keys_the_standard_encoder_writes_rfc_8785(value: Any) -> None:
+    ours = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    assert ours == rfc8785.dumps(value)
+
+
+def test_every_control_character_is_escaped_as_rfc_8785_has_it() -> None:
+    text = "".join(map(chr, range(256))) + "\u2028\u2029\ufeff😀"
+    assert json.dumps(text, ensure_ascii=False).encode() == rfc8785.dumps(text)
+
+
 @given(st.dictionaries(st.text(st.characters(max_codepoint=127), max_size=8).filter(lambda k: k != "blobs"), JSON))
 def test_any_body_comes_back_as_it_was(body: dict[str, Any]) -> None:
-    payload = Source("st-1").statement(body=body)
+    payload = Source("st-1").statement(body=body)  # made by the rfc8785 library, checked by the standard encoder
     assert parse_statement(payload).body == body
     assert rfc8785.dumps(json.loads(payload)) == payload
