@@ -5,11 +5,14 @@ in `run/<name>.log`. Ctrl-C on the terminal reaches the supervisor alone, which 
 """
 
 import contextlib
+import json
 import os
 import secrets
+import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +23,7 @@ from host_io.child_process import die_with_parent
 from host_io.config import HomePaths
 
 _LOG_BYTES = 8 << 20
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 class Child(Protocol):
@@ -62,7 +66,7 @@ class Child(Protocol):
 
 
 class ProgramChild:
-    """One of our own programs: `python -m <module> --home H`."""
+    """One of our own programs: `python -m <module> --home H`; one that `stays` outlives us."""
 
     def __init__(
         self,
@@ -72,12 +76,14 @@ class ProgramChild:
         paths: HomePaths,
         environment: dict[str, str],
         pass_words: bool = False,
+        stays: bool = False,
     ) -> None:
         self.name = name
         self._arguments = [sys.executable, "-m", *arguments]
         self._paths = paths
         self._environment = environment
         self._pass_words = pass_words
+        self._stays = stays
         self._process: subprocess.Popen[bytes] | None = None
         self.messages: socket.socket | None = None
 
@@ -107,13 +113,23 @@ class ProgramChild:
                 stdout=words if words is not None else sys.stderr.fileno(),
                 stderr=words,
                 env=environment,
-                process_group=0,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call; the supervisor has one thread
+                process_group=None if self._stays else 0,
+                start_new_session=self._stays,
+                preexec_fn=None if self._stays else die_with_parent(),  # noqa: PLW1509 - one prctl call; the supervisor has one thread
             )
 
     def poll(self) -> int | None:
         """Return its exit status once it has ended."""
         return self._process.poll() if self._process is not None else None
+
+    def wait_ready(self, *, seconds: float) -> bool:
+        """Wait until it says READY; False if it ends or says nothing in time. For callers without a supervisor."""
+        end = time.monotonic() + seconds
+        while self.messages is not None and self.poll() is None and (left := end - time.monotonic()) > 0:
+            heard = select.select([self.messages], [], [], min(left, _LOOK_AGAIN_SECONDS))[0]
+            if heard and b"READY=1" in self.messages.recv(4096).splitlines():
+                return True
+        return False
 
     def stop(self, *, seconds: float) -> None:
         """SIGTERM, and SIGKILL for one that does not listen: what is durable stays, the rest is done next time."""
@@ -190,7 +206,18 @@ def last_line(path: Path) -> str:
             lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
-    return lines[-1][:400] if lines else ""
+    return _words_of(lines[-1])[:400] if lines else ""
+
+
+def _words_of(line: str) -> str:
+    """Return what a structured log line says to people, other lines as they are."""
+    with contextlib.suppress(ValueError):
+        fields = json.loads(line)
+        if isinstance(fields, dict):
+            words = fields.get("reason") or fields.get("error") or fields.get("exception") or fields.get("event")
+            code = f" [{fields['code']}]" if "code" in fields else ""
+            return " ".join(str(words).split()) + code
+    return line
 
 
 @contextlib.contextmanager

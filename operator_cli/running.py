@@ -32,7 +32,8 @@ class Running:
 def look(paths: HomePaths) -> Running:
     """Look once."""
     programs = {program for program, name in _LOCKS.items() if is_locked(paths.run / name)}
-    supervisor, children = None, ()
+    supervisor: int | None = None
+    children: tuple[Mapping[str, Json], ...] = ()
     if is_locked(paths.run / "supervisor.lock"):
         with contextlib.suppress(OSError, ValueError):
             state = json.loads((paths.run / "supervisor.json").read_text(encoding="utf-8"))

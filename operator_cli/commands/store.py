@@ -1,6 +1,6 @@
 """`evidock store`: looking after the central store."""
 
-from evidence_store.catalogue import rebuild as rebuild_catalogue
+from evidence_store.rebuild import rebuild as rebuild_catalogue
 from operator_cli.errors import WrongUsageError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import group, subcommand

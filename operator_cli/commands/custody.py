@@ -1,0 +1,147 @@
+"""`evidock custody`: the log, read only."""
+
+import json
+from pathlib import Path
+
+import click
+
+from chain_of_custody.checkpoint import open_checkpoint
+from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
+from chain_of_custody.errors import SignatureRejectedError
+from chain_of_custody.signatures import KeyId, public_key_pem
+from evidence_store import queries
+from host_io import trust
+from host_io.config import HomeConfig
+from operator_cli.display import safe, table
+from operator_cli.errors import NotThereError, WrongUsageError
+from operator_cli.exit_codes import Exit
+from operator_cli.group import argument, group, option, subcommand
+from operator_cli.invocation import Invocation
+from operator_cli.people_time import people_time, zone_of
+
+custody = group("custody")
+
+
+@subcommand(custody, "log")
+@option("--asset", metavar="ID", default=None)
+@option("--recording", metavar="ID", default=None)
+@option("--limit", type=click.IntRange(1, 1_000_000), default=1000, metavar="N")
+def log(invocation: Invocation, *, asset: str | None, recording: str | None, limit: int) -> int:
+    """List what stands in the log, in its order."""
+    config = _of_a_store(invocation)
+    zone = zone_of(config.zone)
+    with queries.open_catalogue(invocation.paths) as db:
+        entries = queries.custody_log(db, asset_id=asset, recording_id=recording, limit=limit)
+    rows = [
+        (
+            str(entry.index),
+            people_time(entry.at, zone, unknown=invocation.texts("word.unknown")),
+            entry.kind,
+            entry.station,
+            entry.summary,
+        )
+        for entry in entries
+    ]
+    invocation.answer([{"id": entry.event_id, **entry.as_json()} for entry in entries], table(rows, right=(0,)))
+    return Exit.DONE
+
+
+@subcommand(custody, "show")
+@argument("id_", metavar="EVENT")
+def show(invocation: Invocation, *, id_: str) -> int:
+    """Show one event by its place in the log, its id, or the hash of its envelope."""
+    _of_a_store(invocation)
+    with queries.open_catalogue(invocation.paths) as db:
+        entry = queries.find_event(db, id_)
+    path = queries.envelope_path(invocation.paths, entry.hash)
+    envelope = parse_envelope(path.read_bytes())
+    known = trust.read_trust(invocation.paths.trust)
+    signers = [(signature.key_id, known.source_of(signature.key_id)) for signature in envelope.signatures]
+    verified = _verifies(envelope, known)
+    document = {
+        "id": entry.event_id,
+        **entry.as_json(),
+        "file": str(path),
+        "signatures": [{"id": str(key), "source": source} for key, source in signers],
+        "verified": verified,
+        "statement": json.loads(envelope.payload),
+    }
+    people = [
+        invocation.texts(
+            "custody.shown",
+            index=entry.index,
+            kind=entry.kind,
+            source=", ".join(source or str(key)[:12] for key, source in signers),
+            verdict=invocation.texts("custody.signature_good" if verified else "custody.signature_bad"),
+        ),
+        str(path),
+        *(safe(line) for line in json.dumps(json.loads(envelope.payload), ensure_ascii=False, indent=2).splitlines()),
+    ]
+    invocation.answer(document, people)
+    return Exit.DONE if verified else Exit.DAMAGE
+
+
+@subcommand(custody, "checkpoint")
+def checkpoint(invocation: Invocation) -> int:
+    """Show the newest checkpoint, after checking its signature."""
+    _of_a_store(invocation)
+    path = invocation.paths.log / "checkpoint"
+    note = _read(path)
+    head = open_checkpoint(note, log_key=trust.read_trust(invocation.paths.trust).log_key)
+    document = {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root.hex(),
+        "note": note.decode("utf-8"),
+        "file": str(path),
+    }
+    invocation.answer(document, note.decode("utf-8").splitlines())
+    return Exit.DONE
+
+
+@subcommand(custody, "keys")
+def keys(invocation: Invocation) -> int:
+    """List the public keys that this home trusts, for an outsider to compare."""
+    invocation.config()
+    known = trust.read_trust(invocation.paths.trust)
+    rows = [
+        ("log", str(known.site), known.log_key),
+        ("centre", str(known.centre.id), known.centre.key),
+        *(("station", str(station.id), station.key) for station in known.stations),
+    ]
+    document = [
+        {
+            "id": str(KeyId.of(key)),
+            "role": role,
+            "source": source,
+            "public_key": key.hex(),
+            "pem": public_key_pem(key).decode("ascii"),
+        }
+        for role, source, key in rows
+    ]
+    people = table(
+        [(invocation.texts(f"custody.role_{role}"), source, str(KeyId.of(key))) for role, source, key in rows]
+    )
+    invocation.answer(document, people)
+    return Exit.DONE
+
+
+def _verifies(envelope: Envelope, known: trust.Trust) -> bool:
+    try:
+        return bool(verify_envelope(envelope, known.verifiers().values()))
+    except SignatureRejectedError:
+        return False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NotThereError(str(path)) from None
+
+
+def _of_a_store(invocation: Invocation) -> HomeConfig:
+    config = invocation.config()
+    if not config.role.stores:
+        raise WrongUsageError(invocation.texts("store.none_here"))
+    return config

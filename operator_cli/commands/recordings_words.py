@@ -1,0 +1,160 @@
+"""What people say about a recording: `recordings tag`, `note`, `mark`; each a new signed event."""
+
+from collections.abc import Mapping, Sequence
+
+import click
+
+from evidence_model.canonical import Json, JsonObject
+from evidence_model.events import EventKind
+from evidence_model.instants import wire_instant
+from evidence_model.known import Known
+from evidence_model.timeline import Recording
+from evidence_store import queries
+from host_io.clock import SystemClock
+from operator_cli.errors import NotThereError, WrongUsageError
+from operator_cli.exit_codes import Exit
+from operator_cli.group import argument, command, option
+from operator_cli.home_catalogue import home_catalogue
+from operator_cli.interruptions import interruption
+from operator_cli.invocation import Invocation
+from operator_cli.people_time import parse_people_time, zone_of
+from operator_cli.policy_packs import shipped_pack
+from operator_cli.saying import say_about_recording
+from operator_cli.texts import Language
+from policies.model import Explanation
+
+SECRECY = ("state_secret", "trade_secret", "privacy")
+"""Why a recording is not for everybody (WH-R29, DL-20, MS-R35)."""
+
+
+@command("tag")
+@argument("id_", metavar="ID")
+@option("--case", default=None, metavar="NUMBER")
+@option("--party", default=None, metavar="NAME")
+@option("--handler", default=None, metavar="NAME")
+@option("--activity", default=None, metavar="KIND")
+@option("--place", default=None, metavar="TEXT")
+def tag(invocation: Invocation, *, id_: str, **given: str | None) -> int:
+    """Set tags (WH-R25); an empty value takes a tag away."""
+    tags = {name: value.strip() for name, value in given.items() if value is not None}
+    if not tags:
+        raise WrongUsageError(invocation.texts("recordings.no_tag_given"))
+    config = invocation.config()
+    with home_catalogue(invocation.paths, config) as db:
+        detail = queries.show_recording(db, id_)
+    words: JsonObject = {"tags": dict(sorted(tags.items()))}
+    events = say_about_recording(
+        invocation.paths,
+        config,
+        kind=EventKind.TAGS_SET,
+        recording=detail.summary.id,
+        assets=[segment.asset_id for segment in detail.segments],
+        words=words,
+        clock=SystemClock(),
+    )
+    now = {name: value for name, value in {**detail.summary.tags, **tags}.items() if value}
+    missing = [name for name in shipped_pack(config.policy).required_tags.value if name not in now]
+    people = [invocation.texts("recordings.tagged", id=detail.summary.id)]
+    if missing:
+        names = ", ".join(invocation.texts(f"tag.{name}") for name in missing)
+        rules = ", ".join(shipped_pack(config.policy).required_tags.source.rules)
+        people.append(invocation.texts("recordings.missing_tags", names=names, rules=rules))
+    document = {
+        "id": detail.summary.id,
+        "tags": now,
+        "missing_tags": missing,
+        "events": [event.event_id for event in events],
+    }
+    invocation.answer(document, people)
+    return Exit.DONE
+
+
+@command("note")
+@argument("id_", metavar="ID")
+@option("--gap", type=click.IntRange(min=1), default=None, metavar="N")
+@option("--reason", required=True, metavar="REASON")
+@option("--spoken-at", default=None, metavar="TIME")
+@option("--statement", default=None, metavar="TEXT")
+def note(
+    invocation: Invocation, *, id_: str, gap: int | None, reason: str, spoken_at: str | None, statement: str | None
+) -> int:
+    """Explain an interruption: spoken in the footage, or in a written statement (WH-R18)."""
+    config = invocation.config()
+    _check_reason(invocation, reason, spoken_at=spoken_at, statement=statement)
+    with home_catalogue(invocation.paths, config) as db:
+        detail = queries.show_recording(db, id_)
+        found = queries.timeline(db, recording=detail.summary.id)
+    words: dict[str, Json] = {"reason": reason, "text": statement or ""}
+    assets: Sequence[str] = [segment.asset_id for segment in detail.segments]
+    if gap is not None:
+        if not found:
+            raise NotThereError(f"--gap {gap} ({detail.summary.id}: 0)")
+        one = interruption(found[0], gap)
+        assets = one.assets
+        if one.from_at is not None:
+            words["from_at"] = wire_instant(one.from_at)
+        if one.until_at is not None:
+            words["until_at"] = wire_instant(one.until_at)
+    if spoken_at:
+        words["spoken_at"] = _spoken_at(spoken_at, found[0] if found else None, zone_name=config.zone)
+    events = say_about_recording(
+        invocation.paths,
+        config,
+        kind=EventKind.NOTE_INTERRUPTION,
+        recording=detail.summary.id,
+        assets=assets,
+        words=words,
+        clock=SystemClock(),
+    )
+    document = {"id": detail.summary.id, "gap": gap, **words, "events": [event.event_id for event in events]}
+    invocation.answer(document, [invocation.texts("recordings.noted", id=detail.summary.id)])
+    return Exit.DONE
+
+
+@command("mark")
+@argument("id_", metavar="ID")
+@option("--level", type=click.Choice(SECRECY), required=True)
+@option("--off", is_flag=True)
+def mark(invocation: Invocation, *, id_: str, level: str, off: bool) -> int:
+    """Mark a recording confidential, or take the mark away; both are signed."""
+    config = invocation.config()
+    with home_catalogue(invocation.paths, config) as db:
+        detail = queries.show_recording(db, id_)
+    events = say_about_recording(
+        invocation.paths,
+        config,
+        kind=EventKind.RECORDING_MARKED,
+        recording=detail.summary.id,
+        assets=[segment.asset_id for segment in detail.segments],
+        words={"mark": level, "on": not off},
+        clock=SystemClock(),
+    )
+    document = {"id": detail.summary.id, "mark": level, "on": not off, "events": [event.event_id for event in events]}
+    level_text = invocation.texts(f"mark.{level}")
+    text = "recordings.unmarked" if off else "recordings.marked"
+    invocation.answer(document, [invocation.texts(text, id=detail.summary.id, mark=level_text)])
+    return Exit.DONE
+
+
+def _check_reason(invocation: Invocation, reason: str, *, spoken_at: str | None, statement: str | None) -> None:
+    """Refuse a reason that the pack does not have, and a note that leaves out what the rule asks for."""
+    reasons = shipped_pack(invocation.config().policy).interruption_reasons
+    chosen = reasons.get(reason)
+    if chosen is None:
+        chinese = invocation.language is Language.ZH
+        known: Mapping[str, str] = {one.id: one.zh if chinese else one.en for one in reasons.values()}
+        listed = "; ".join(f"{name} ({text})" for name, text in known.items())
+        raise WrongUsageError(invocation.texts("recordings.no_reason", reason=reason, known=listed))
+    needs_statement = chosen.explanation is Explanation.WORK_RECORD
+    if not statement and (needs_statement or not spoken_at):
+        text = "recordings.needs_statement" if needs_statement else "recordings.needs_words"
+        raise WrongUsageError(invocation.texts(text, rules=", ".join(chosen.source.rules)))
+
+
+def _spoken_at(text: str, recording: Recording | None, *, zone_name: str) -> str:
+    """Return the instant of `10:32:05` on the recording's day, or of a full date and time."""
+    zone = zone_of(zone_name)
+    if len(text) <= len("10:32:05") and recording is not None and isinstance(recording.start_at, Known):
+        day = recording.start_at.value.astimezone(zone).strftime("%Y-%m-%d")
+        text = f"{day}T{text}"
+    return wire_instant(parse_people_time(text, zone, option="--spoken-at"))
