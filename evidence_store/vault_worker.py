@@ -17,7 +17,7 @@ from evidence_store.vault import Adopted, Handed, Rejected, StoppedError, Vault
 from host_io import logs
 
 _LOG = logging.getLogger(__name__)
-_SCAN_SECONDS = 0.5
+_SCAN_SECONDS = 1.0
 _RETRY_SECONDS = 30.0
 
 

@@ -8,6 +8,7 @@ from chain_of_custody.chain import GENESIS_PREV
 from chain_of_custody.envelope import envelope_checksum, envelope_hash, make_envelope, to_wire
 from chain_of_custody.event import Actor, AssetLink, EventTime, SourceLink, Subject, build_statement
 from chain_of_custody.leaf import make_leaf, sign_leaf
+from chain_of_custody.receipt import parse_receipt
 from chain_of_custody.signatures import Ed25519Signer
 from evidence_model.canonical import Json, JsonObject
 from evidence_model.digests import Digest
@@ -25,10 +26,12 @@ class FakeStation:
 
     def __init__(self, name: str = "station-1", *, seed: int = 3) -> None:
         self.id = SourceId(name)
+        self.seed = seed
         self.signer = Ed25519Signer.from_seed(bytes([seed]) * 32)
         self.seq = 0
         self.prev = GENESIS_PREV
         self.now_at = START_AT
+        self.said: dict[bytes, bytes] = {}
         self._assets: dict[AssetId, AssetLink] = {}
 
     def says(
@@ -66,6 +69,7 @@ class FakeStation:
         )
         raw = make_envelope(statement, [self.signer])
         self.prev = envelope_hash(raw)
+        self.said[self.prev] = raw
         if link is not None:
             self._assets[link.id] = AssetLink(link.id, link.seq, self.prev)
         return raw
@@ -100,6 +104,11 @@ class FakeStation:
     def leaf(self, raw: bytes) -> bytes:
         """Return the log leaf of an envelope."""
         return make_leaf(raw, self.signer).to_bytes()
+
+    def leaf_of_receipt(self, receipt: bytes) -> tuple[bytes, bytes]:
+        """Return the hash and the leaf hash of the event of its own that a receipt is about."""
+        event = parse_receipt(receipt).event
+        return event, make_leaf(self.said[event], self.signer).hash()
 
     def wire(self, raw: bytes) -> bytes:
         """Return the MQTT message of an envelope."""

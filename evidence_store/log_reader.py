@@ -1,0 +1,81 @@
+"""Reads the events of the log back from its files, in order, for the catalogue and for checks."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from chain_of_custody.envelope import parse_envelope
+from chain_of_custody.event import parse_event
+from chain_of_custody.leaf import Leaf
+from chain_of_custody.tiles import TILE_WIDTH, Bundle, decode_bundle
+from evidence_model.errors import EvidockError
+from evidence_store.catalogue_events import LoggedEvent
+from evidence_store.errors import LogFileMissingError
+from evidence_store.log_folder import LogFolder
+from evidence_store.stage import decode_stage
+
+
+class LogReader:
+    """The events between two sizes of one log; a leaf names its envelope by a hash of the hash, so names are mapped."""
+
+    def __init__(self, folder: LogFolder) -> None:
+        self._folder = folder
+        self._by_checksum: dict[bytes, bytes] = {}
+        self._scanned = False
+
+    def leaf(self, index: int, size: int) -> Leaf:
+        """Return one leaf of the log of this size."""
+        return self._leaves(index // TILE_WIDTH, size)[index % TILE_WIDTH]
+
+    def events(self, start: int, size: int) -> Iterator[LoggedEvent]:
+        """Yield the events from index `start` up to the log's `size`.
+
+        Raises:
+            LogFileMissingError: a bundle or an envelope is not there.
+            DamageError, RefusedError: one is not what was logged.
+        """
+        for number in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
+            for place, leaf in enumerate(self._leaves(number, size)):
+                index = number * TILE_WIDTH + place
+                if index >= start:
+                    yield self._event(index, leaf)
+
+    def envelope_hash(self, checksum: bytes) -> bytes | None:
+        """Return the name of the envelope whose leaf has this checksum, or None if it is nowhere."""
+        if checksum not in self._by_checksum and not self._scanned:
+            self._read_stages()
+        if checksum not in self._by_checksum and not self._scanned:
+            self._scanned = True
+            for path in self._folder.envelope_names():
+                self._remember_name(path)
+        return self._by_checksum.get(checksum)
+
+    def _leaves(self, number: int, size: int) -> list[Leaf]:
+        width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+        return [Leaf.parse(entry) for entry in decode_bundle(self._folder.read_bundle(Bundle(number, width)), width)]
+
+    def _event(self, index: int, leaf: Leaf) -> LoggedEvent:
+        envelope_hash = self.envelope_hash(leaf.checksum)
+        if envelope_hash is None:
+            raise LogFileMissingError(f"the envelope of entry {index} is not there; restore the log from a replica")
+        envelope = parse_envelope(self._folder.envelope_path(envelope_hash).read_bytes())
+        return LoggedEvent(index, envelope_hash, parse_event(envelope))
+
+    def _read_stages(self) -> None:
+        """The stages hold what was logged last: usually all that is asked for, without a look at a million names."""
+        for stage in self._folder.stages():
+            try:
+                entries = decode_stage(stage.path.read_bytes(), where=str(stage.path)).entries
+            except (FileNotFoundError, EvidockError):
+                continue
+            for entry in entries:
+                self._remember(entry.hash)
+
+    def _remember_name(self, path: Path) -> None:
+        try:
+            self._remember(bytes.fromhex(path.name.split(".", 1)[0]))
+        except ValueError:
+            return
+
+    def _remember(self, envelope_hash: bytes) -> None:
+        self._by_checksum[sha256(envelope_hash).digest()] = envelope_hash

@@ -1,0 +1,180 @@
+"""`python -m evidence_store --home H`: the centre of a home, until it is told to stop."""
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from evidence_model.errors import EvidockError, UnavailableError
+from evidence_model.instants import Clock
+from evidence_model.topics import Channel, every_station
+from evidence_store.catalogue import Catalogue
+from evidence_store.centre_book import CentreBook, open_centre_db
+from evidence_store.housekeeping import Housekeeper
+from evidence_store.http_server import UPLOADS, HttpServer, health_route, log_routes
+from evidence_store.ledger import Ledger
+from evidence_store.log_folder import LogFolder
+from evidence_store.log_reader import LogReader
+from evidence_store.rebuild import open_catalogue_of_log, store_lock
+from evidence_store.sequencer import Sequencer, SequencerParts
+from evidence_store.service import Inbox, Outlet, StoreService
+from evidence_store.tokens import TokenBook
+from evidence_store.upload_app import UploadApp
+from evidence_store.uploads import Uploads
+from evidence_store.vault import Vault
+from host_io import durable, logs
+from host_io.broker_access import broker_address, centre_account, centre_client_id
+from host_io.clock import SystemClock
+from host_io.config import HomeConfig, HomePaths, read_config
+from host_io.keys import read_signing_key
+from host_io.mqtt import LinkState, MqttLink
+from host_io.notify import Notifier
+from host_io.signed_journal import SignedJournal
+from host_io.trust import centre_key_path, log_key_path, read_trust
+
+_LOG = logging.getLogger(__name__)
+_EXAMINERS = 2
+
+
+class KeysDifferError(UnavailableError):
+    """The private keys of this home are not those of its trust file."""
+
+    code = "STO-092"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the store; 0 after a clean stop, else the exit code of what stood in the way."""
+    parser = argparse.ArgumentParser(prog="python -m evidence_store", description="The evidence store of a home.")
+    default = os.environ.get("EVIDOCK_HOME")
+    parser.add_argument("--home", type=Path, default=default, required=default is None)
+    paths = HomePaths(Path(parser.parse_args(argv).home).absolute())
+    logs.set_up()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run_store(paths, read_config(paths), SystemClock(), stop)
+    except EvidockError as error:
+        logs.event(_LOG, "store.failed", level=logging.ERROR, code=error.code, problem=str(error))
+        print(f"evidence_store: {error} [{error.code}]", file=sys.stderr)  # noqa: T201 - one line for people
+        return error.exit_code
+    return 0
+
+
+def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threading.Event) -> None:
+    """Run the store of a home until `stop`.
+
+    Raises:
+        EvidockError: it cannot start, or the log contradicts itself.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(store_lock(paths))
+        notifier = Notifier(dict(os.environ))
+        trust = read_trust(paths.trust)
+        log_signer = read_signing_key(log_key_path(paths))
+        signer = read_signing_key(centre_key_path(paths))
+        if (log_signer.public_key, signer.public_key) != (trust.log_key, trust.centre.key):
+            raise KeysDifferError(f"{paths.keys}: log.key or centre.key is not the one of {paths.trust}; restore both")
+        vault = Vault(paths.vault, reserve_bytes=config.centre.vault_reserve_bytes, clock=clock)
+        vault.make_folders()
+        uploads = Uploads(vault, clock)
+        uploads.open()
+        centre_db = stack.enter_context(contextlib.closing(open_centre_db(paths)))
+        journal = SignedJournal(centre_db, signer=signer, source=trust.centre.id, clock=clock)
+        folder = LogFolder(paths.log)
+        ledger = Ledger(folder, log_signer)
+        ledger.open(given_out=journal.remembered())
+        reader = LogReader(folder)
+        catalogue_db = open_catalogue_of_log(
+            paths, reader=reader, size=ledger.size, vault=vault, centre=trust.centre.id
+        )
+        catalogue = Catalogue(stack.enter_context(contextlib.closing(catalogue_db)), centre=trust.centre.id)
+        book = CentreBook(centre_db, clock)
+        executor = stack.enter_context(ThreadPoolExecutor(_EXAMINERS, thread_name_prefix="examine"))
+        parts = SequencerParts(
+            ledger=ledger,
+            reader=reader,
+            catalogue=catalogue,
+            book=book,
+            journal=journal,
+            vault=vault,
+            signer=signer,
+            executor=executor,
+        )
+        sequencer = Sequencer(parts, trust)
+        sequencer.open()
+        inbox = Inbox()
+        link = MqttLink(
+            address=lambda: broker_address(paths, config.broker),
+            account=centre_account(paths),
+            client_id=centre_client_id(trust.site),
+            subscriptions=(every_station(trust.site, Channel.EVENTS),),
+            on_message=inbox.message,
+            on_state=lambda state: service.greet() if state is LinkState.UP else None,
+        )
+        service = StoreService(
+            sequencer=sequencer,
+            ledger=ledger,
+            catalogue=catalogue,
+            book=book,
+            vault=vault,
+            uploads=uploads,
+            inbox=inbox,
+            outlet=Outlet(link, trust.site),
+            clock=clock,
+            notifier=notifier,
+            reload_trust=_trust_reloader(paths, sequencer),
+        )
+        keeper = Housekeeper(
+            paths,
+            ledger=ledger,
+            uploads=uploads,
+            clock=clock,
+            applied_size=lambda: sequencer.applied_size,
+            on_reconciled=inbox.put,
+        )
+        tokens = TokenBook(paths, clock, stations=lambda: [each.id for each in sequencer.trusted.stations])
+        app = UploadApp(uploads, vault, station_of=tokens.station_of, on_finished=service.worker.wake)
+        server = HttpServer(
+            [*app.routes(UPLOADS), *log_routes(folder), health_route(service.report)],
+            host=config.centre.listen_host,
+            port=config.centre.listen_port,
+        )
+        server.start()
+        stack.callback(server.stop)
+        keeper.start()
+        stack.callback(keeper.stop)
+        link.start()
+        stack.callback(link.stop)
+        durable.write_file(paths.run / "store.json", json.dumps({"pid": os.getpid(), "url": server.url}).encode())
+        logs.event(_LOG, "store.ready", url=server.url, log_size=ledger.size)
+        notifier.ready()
+        service.run(stop)
+        notifier.stopping()
+    logs.event(_LOG, "store.stopped")
+
+
+def _trust_reloader(paths: HomePaths, sequencer: Sequencer) -> Callable[[], None]:
+    """Return what looks whether trust.json changed (a station was enrolled) and goes on with it."""
+    seen = paths.trust.stat().st_mtime_ns
+
+    def reload() -> None:
+        nonlocal seen
+        try:
+            now = paths.trust.stat().st_mtime_ns
+            if now == seen:
+                return
+            seen = now
+            sequencer.trust(read_trust(paths.trust))
+            logs.event(_LOG, "trust.reloaded", station_count=len(sequencer.trusted.stations))
+        except (OSError, EvidockError) as error:  # lost or damaged: the trusted keys that are known go on
+            logs.event(_LOG, "trust.not_reloaded", level=logging.ERROR, problem=str(error))
+
+    return reload

@@ -1,0 +1,126 @@
+"""The catalogue is a view: it is made again from the log and the vault when it is asked for, lost or of another log."""
+
+import contextlib
+import fcntl
+import itertools
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from evidence_model.digests import Digest, MalformedDigestError
+from evidence_model.ids import SourceId
+from evidence_model.instants import Clock
+from evidence_store.catalogue import Catalogue, open_catalogue_db
+from evidence_store.catalogue_chores import do_one_chore
+from evidence_store.errors import StoreRunningError
+from evidence_store.ledger import Ledger
+from evidence_store.log_folder import LogFolder
+from evidence_store.log_reader import LogReader
+from evidence_store.vault import Vault
+from host_io import logs
+from host_io.clock import SystemClock
+from host_io.config import HomePaths
+from host_io.keys import read_signing_key
+from host_io.sqlite import DatabaseDamagedError
+from host_io.trust import log_key_path, read_trust
+
+_LOG = logging.getLogger(__name__)
+_PART_EVENTS = 1000
+
+
+def rebuild(paths: HomePaths, clock: Clock | None = None) -> int:
+    """Make catalogue.db again for a home whose store is stopped; return how many events it holds.
+
+    Raises:
+        StoreRunningError: it is not stopped.
+        DamageError: the log is not whole.
+    """
+    trust = read_trust(paths.trust)
+    with store_lock(paths):
+        folder = LogFolder(paths.log)
+        ledger = Ledger(folder, read_signing_key(log_key_path(paths)))
+        ledger.open()
+        vault = Vault(paths.vault, reserve_bytes=0, clock=clock or SystemClock())
+        _make_again(paths.catalogue_db, LogReader(folder), ledger.size, vault, trust.centre.id)
+        return ledger.size
+
+
+def open_catalogue_of_log(
+    paths: HomePaths, *, reader: LogReader, size: int, vault: Vault, centre: SourceId
+) -> sqlite3.Connection:
+    """Open the catalogue; one that is damaged, or not of this log, is made again."""
+    path = paths.catalogue_db
+    try:
+        db = open_catalogue_db(path)
+        if _is_of_log(Catalogue(db, centre=centre), reader, size):
+            return db
+        db.close()
+        why = "it is not of this log"
+    except (DatabaseDamagedError, sqlite3.DatabaseError) as error:
+        why = str(error)
+    logs.event(_LOG, "catalogue.rebuilding", level=logging.WARNING, why=why, size=size)
+    _make_again(path, reader, size, vault, centre)
+    return open_catalogue_db(path)
+
+
+@contextlib.contextmanager
+def store_lock(paths: HomePaths) -> Iterator[None]:
+    """Hold what only one store of a home holds.
+
+    Raises:
+        StoreRunningError: another one holds it.
+    """
+    paths.run.mkdir(mode=0o700, exist_ok=True)
+    fd = os.open(paths.run / "store.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreRunningError(f"{paths.root}: its store is running; stop it first") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _is_of_log(catalogue: Catalogue, reader: LogReader, size: int) -> bool:
+    """Say whether the last event that was applied is the log's entry at that place."""
+    applied = catalogue.applied_size
+    if applied == 0:
+        return True
+    if applied > size:
+        return False
+    row = catalogue.db.execute("select hash from event where log_index = ?", (applied - 1,)).fetchone()
+    return row is not None and sha256(row["hash"]).digest() == reader.leaf(applied - 1, size).checksum
+
+
+def _make_again(path: Path, reader: LogReader, size: int, vault: Vault, centre: SourceId) -> None:
+    part = path.with_name(f"{path.name}.rebuilt")
+    _remove(part)
+    db = open_catalogue_db(part)
+    with contextlib.closing(db):
+        _fill(Catalogue(db, centre=centre), reader, size, vault)
+        db.execute("PRAGMA journal_mode = DELETE")  # one file, whole
+    _remove(path)
+    part.replace(path)
+    # Power fails here, or anywhere above: a catalogue that is missing, torn or behind is made again.
+
+
+def _fill(catalogue: Catalogue, reader: LogReader, size: int, vault: Vault) -> None:
+    events = reader.events(0, size)
+    while part := list(itertools.islice(events, _PART_EVENTS)):
+        catalogue.apply(part)
+    for file in vault.files():
+        with contextlib.suppress(MalformedDigestError):
+            held = vault.held(Digest.parse(file.name))
+            if held is not None:
+                catalogue.blob_verified(held)
+    while do_one_chore(catalogue, vault):
+        pass
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

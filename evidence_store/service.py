@@ -1,0 +1,267 @@
+"""One centre at work: the link brings messages, the sequencer logs them, the vault and the uploads work beside it.
+
+The main thread is the sequencer. Messages wait in a bounded queue; when it is full the broker is held back. Answers
+that cannot be sent now are dropped: a station sends again what has no receipt, and gets it then.
+"""
+
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from evidence_model.errors import UnavailableError
+from evidence_model.findings import Finding, Severity
+from evidence_model.ids import SourceId
+from evidence_model.instants import Clock
+from evidence_model.topics import checkpoints_topic, station_topic
+from evidence_store.catalogue import Catalogue
+from evidence_store.catalogue_chores import do_one_chore
+from evidence_store.centre_book import CentreBook, Moment
+from evidence_store.errors import LogFullError, VaultFullError
+from evidence_store.ledger import Ledger
+from evidence_store.receipts import Answer
+from evidence_store.reconcile import Reconciliation, reconciliation_done
+from evidence_store.sequencer import Sequencer, Step
+from evidence_store.uploads import Uploads
+from evidence_store.vault import Adopted, Rejected, Vault
+from evidence_store.vault_worker import VaultWorker
+from host_io import logs
+from host_io.notify import Notifier
+
+_LOG = logging.getLogger(__name__)
+BATCH_MESSAGES = 512
+QUEUE_MESSAGES = 8192
+_PUT_SECONDS = 20.0
+_WAIT_SECONDS = 1.0
+_SENDING_PAUSE_SECONDS = 0.002
+_MOMENT_SECONDS = 5.0
+_CHORE_SHARE = 4  # under load a chore may take one part of its time in so many
+_MAX_ANSWERS = 100_000
+
+Item: TypeAlias = "tuple[str, bytes] | Adopted | Rejected | Finding | Reconciliation"
+
+
+class Link(Protocol):
+    """What the service needs of the MQTT link."""
+
+    @property
+    def room(self) -> int:
+        """How many messages may be published now."""
+        ...
+
+    def publish(self, topic: str, payload: bytes) -> object:
+        """Send a message; whether it arrives is not promised."""
+        ...
+
+
+class Inbox:
+    """Everything that reaches the sequencer, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Item] = queue.Queue(QUEUE_MESSAGES)
+        self.dropped_count = 0
+
+    def message(self, topic: str, payload: bytes) -> None:
+        """Take an event message; holds the broker back while the queue is full, and drops it after a while."""
+        try:
+            self._queue.put((topic, payload), timeout=_PUT_SECONDS)
+        except queue.Full:
+            self.dropped_count += 1  # the station still holds it
+
+    def put(self, item: Item) -> None:
+        """Take what this program itself found out; never dropped."""
+        self._queue.put(item)
+
+    def take(self, *, wait_seconds: float) -> list[Item]:
+        """Return what is there, at least one thing unless nothing came in time."""
+        items: list[Item] = []
+        with contextlib.suppress(queue.Empty):
+            items.append(self._queue.get(timeout=wait_seconds))
+            while len(items) < BATCH_MESSAGES:
+                items.append(self._queue.get_nowait())
+        return items
+
+
+class Outlet:
+    """Signed answers on their way to the link, as many at a time as it has room for."""
+
+    def __init__(self, link: Link, site: SourceId) -> None:
+        self._link = link
+        self._site = site
+        self._waiting: deque[Answer] = deque(maxlen=_MAX_ANSWERS)
+
+    def add(self, answers: list[Answer]) -> None:
+        """Take answers; the oldest are dropped when far too many wait."""
+        self._waiting.extend(answers)
+
+    def flush(self) -> bool:
+        """Send what the link has room for; True if something still waits."""
+        room = self._link.room
+        while self._waiting and room > 0:
+            answer = self._waiting.popleft()
+            self._link.publish(station_topic(self._site, answer.station, answer.channel), answer.payload)
+            room -= 1
+        return bool(self._waiting)
+
+    def checkpoint(self, note: bytes) -> None:
+        """Tell everybody the newest checkpoint: for stations also the sign that the centre is there."""
+        if self._link.room > 0:
+            self._link.publish(checkpoints_topic(self._site), note)
+
+
+class StoreService:
+    """The loop of the store; everything it uses is built and handed in by `main`."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        book: CentreBook,
+        vault: Vault,
+        uploads: Uploads,
+        inbox: Inbox,
+        outlet: Outlet,
+        clock: Clock,
+        notifier: Notifier,
+        reload_trust: Callable[[], None],
+    ) -> None:
+        self._sequencer = sequencer
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._book = book
+        self._vault = vault
+        self._uploads = uploads
+        self._inbox = inbox
+        self._outlet = outlet
+        self._clock = clock
+        self._notifier = notifier
+        self._reload_trust = reload_trust
+        self.worker = VaultWorker(vault, clock, on_result=inbox.put, on_finding=inbox.put)
+        self._greet = threading.Event()
+        self._pause = threading.Event()  # never set: waiting on it is a pause
+        self._logged_count = 0
+        self._receipt_count = 0
+        self._problem = ""
+        self._is_vault_full = False
+        self._chore_after = 0.0
+        self._receipt_noted_at = 0.0
+        self._unnoted_receipts = 0
+
+    def greet(self) -> None:
+        """Publish the newest checkpoint soon, because the link has come up."""
+        self._greet.set()
+
+    def report(self) -> dict[str, str]:
+        """Return what `/healthz` says."""
+        return {
+            "status": "waiting" if self._problem else "ok",
+            "problem": self._problem,
+            "logged": str(self._logged_count),
+            "receipts": str(self._receipt_count),
+        }
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop`; the batch in hand is finished.
+
+        Raises:
+            DamageError: the log contradicts itself; nothing more is signed.
+        """
+        self.worker.start()
+        is_busy = False
+        try:
+            while not stop.is_set():
+                self._notifier.alive()
+                is_busy = self._turn(wait_seconds=0.0 if is_busy else _WAIT_SECONDS)
+        finally:
+            self.worker.stop()
+
+    def _turn(self, *, wait_seconds: float) -> bool:
+        """Do what is there to do; True if there is more at once."""
+        items = self._inbox.take(wait_seconds=wait_seconds)
+        step = self._take(items)
+        self._outlet.add(step.answers)
+        if step.new_note is not None or self._greet.is_set():
+            self._greet.clear()
+            self._outlet.checkpoint(self._ledger.note)
+        is_sending = self._outlet.flush()
+        if step.look_into_incoming:
+            self.worker.wake()
+        has_chores = self._spend_spare_time(is_loaded=len(items) > 1)
+        if is_sending and not items:
+            self._pause.wait(_SENDING_PAUSE_SECONDS)  # for acknowledgements, which make room for more
+        return bool(items) or is_sending or has_chores
+
+    def _take(self, items: list[Item]) -> Step:
+        """Let the sequencer take one batch; what the disk has no room for is with its station and comes again."""
+        try:
+            self._reload_trust()
+            for item in items:
+                self._take_note(item)
+            step = self._sequencer.step(
+                [item for item in items if isinstance(item, tuple)],
+                [item for item in items if isinstance(item, Adopted | Rejected)],
+            )
+        except (UnavailableError, sqlite3.OperationalError, OSError) as error:
+            self._stumble(error)
+            for item in items:
+                if isinstance(item, Adopted | Rejected):
+                    self._inbox.put(item)
+            self._pause.wait(_WAIT_SECONDS)
+            return Step()
+        if self._problem:
+            logs.event(_LOG, "store.recovered")
+            self._book.clear(LogFullError.code, "log")
+            self._problem = ""
+        self._logged_count += step.logged_count
+        self._receipt_count += step.receipt_count
+        self._unnoted_receipts += step.receipt_count
+        return step
+
+    def _take_note(self, item: Item) -> None:
+        match item:
+            case Finding():
+                self._is_vault_full = self._is_vault_full or item.code == VaultFullError.code
+                self._book.note(item)
+            case Rejected():
+                self._uploads.refused(item.digest)
+            case Reconciliation():
+                trust = self._sequencer.trusted
+                self._sequencer.say(reconciliation_done(item, site=trust.site, centre=trust.centre.id))
+                self._book.happened(Moment.RECONCILIATION)
+            case _:
+                return
+
+    def _stumble(self, error: Exception) -> None:
+        """Say once that something is missing (room on the disk); the work goes on when it is there again."""
+        if not self._problem:
+            logs.event(_LOG, "store.waiting", level=logging.ERROR, code=LogFullError.code, problem=str(error))
+            self._notifier.status(str(error))
+            with contextlib.suppress(sqlite3.Error):  # the same disk may hold the book
+                self._book.note(Finding(LogFullError.code, Severity.FAULT, "log"))
+        self._problem = str(error)
+
+    def _spend_spare_time(self, *, is_loaded: bool) -> bool:
+        """Do one chore if there is time; True if there is more to do at once."""
+        started = self._clock.mono()
+        if is_loaded and started < self._chore_after:
+            return True
+        try:
+            if self._unnoted_receipts and started - self._receipt_noted_at > _MOMENT_SECONDS:
+                self._book.happened(Moment.RECEIPT)
+                self._receipt_noted_at, self._unnoted_receipts = started, 0
+            if self._is_vault_full and self._vault.has_room():
+                self._book.clear(VaultFullError.code, str(self._vault.root))
+                self._is_vault_full = False
+            worked = do_one_chore(self._catalogue, self._vault)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._stumble(error)
+            return False
+        now = self._clock.mono()
+        self._chore_after = now + (now - started) * _CHORE_SHARE
+        return worked
