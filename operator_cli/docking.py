@@ -130,8 +130,7 @@ def _by_the_agent(
             on_progress(progress)
         if has_ended(paths, session) and (result := read_result(paths, session)) is not None:
             return result
-        now_running = running.look(paths)
-        if Program.AGENT in now_running.programs or now_running.supervisor is not None:
+        if running.look(paths).keeps(Program.AGENT):
             gone_mono = None
         elif gone_mono is None:
             gone_mono = clock.mono()

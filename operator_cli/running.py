@@ -23,10 +23,13 @@ class Running:
     supervisor: int | None
     children: tuple[Mapping[str, Json], ...]
 
+    def keeps(self, program: Program) -> bool:
+        """Say whether the program is at work, or a supervisor will start it again in a moment."""
+        return program in self.programs or any(child.get("id") == program.value for child in self.children)
+
     def gives_receipts(self, *, has_store: bool) -> bool:
         """Say whether somebody here hands footage over, and the store, if it is ours to run, answers."""
-        needed = {Program.INGEST, Program.STORE} if has_store else {Program.INGEST}
-        return self.supervisor is not None or needed <= self.programs
+        return self.keeps(Program.INGEST) and (self.keeps(Program.STORE) or not has_store)
 
 
 def look(paths: HomePaths) -> Running:

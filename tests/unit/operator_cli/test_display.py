@@ -21,7 +21,7 @@ def test_a_table_stands_straight_whatever_the_script() -> None:
 
 
 def test_a_shortened_name_keeps_its_end() -> None:
-    assert shorten("DCIM/100MEDIA/FILE0001.MP4", 12) == "…LE0001.MP4"
+    assert shorten("DCIM/100MEDIA/FILE0001.MP4", 12) == "…ILE0001.MP4"
     assert shorten("短", 12) == "短"
 
 

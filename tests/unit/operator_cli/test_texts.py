@@ -24,7 +24,8 @@ def test_a_message_stands_in_both_languages_with_the_same_values(message: str) -
     assert set(texts) == {"zh", "en"}
     assert placeholders(texts["zh"]) == placeholders(texts["en"])
     assert not CHINESE.search(texts["en"])
-    assert CHINESE.search(texts["zh"]) or message in SAME_IN_BOTH
+    words = re.sub(r"\{[a-z_]+\}|[^\w]", "", texts["zh"])
+    assert CHINESE.search(words) or not words or message in SAME_IN_BOTH
 
 
 @pytest.mark.parametrize("code", sorted(catalogue()))
