@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.installed_copy import copy_packages
+
 _BOOT_SECONDS = 60.0
 # In a mount namespace of its own; and the container must not outlive a test run that is killed.
 _ALONE = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private")
@@ -157,20 +159,16 @@ def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> flo
     return time.monotonic() - started
 
 
-def bound_python() -> list[tuple[Path, str]]:
-    """Return what of this Python a container must see under other names: a home folder is closed to the units."""
-    bound = [(Path(next(path for path in sys.path if path.endswith("site-packages"))), PACKAGES)]
-    if not sys.base_prefix.startswith("/usr"):
-        bound.append((Path(sys.base_prefix), PYTHON))
-    return bound
-
-
-PACKAGES = "/opt/evidock-packages"
 PYTHON = "/opt/evidock-python"
 
 
+def bound_python() -> list[tuple[Path, str]]:
+    """Return what of this Python a container must see under another name: a home folder is closed to the units."""
+    return [] if sys.base_prefix.startswith("/usr") else [(Path(sys.base_prefix), PYTHON)]
+
+
 def install_evidock(machine: Machine, wheel: Path) -> None:
-    """Make /opt/evidock inside: a venv with our wheel, beside the packages of others that the tests use too."""
+    """Make /opt/evidock inside as the guide does, with copies of the packages that are installed here."""
     version = f"python3.{sys.version_info.minor}"
     base = f"/usr/bin/{version}"
     if not sys.base_prefix.startswith("/usr"):
@@ -178,12 +176,8 @@ def install_evidock(machine: Machine, wheel: Path) -> None:
         machine.path("/etc/ld.so.conf.d/evidock-python.conf").write_text(f"{PYTHON}/lib\n", encoding="ascii")
         machine.run("ldconfig")
     machine.run(base, "-m", "venv", "--without-pip", "/opt/evidock")
-    packages = machine.path(f"/opt/evidock/lib/{version}/site-packages/third-party.pth")
-    packages.write_text(f"{PACKAGES}\n", encoding="ascii")
+    copy_packages(machine.path("/opt/evidock"))
     inside = f"/opt/{wheel.name}"
     shutil.copyfile(wheel, machine.path(inside))
     pip = ["/opt/evidock/bin/python", "-m", "pip", "install", "--quiet", "--root-user-action=ignore"]
-    machine.run(*pip, "--no-index", "--no-deps", "--ignore-installed", "--no-warn-script-location", inside, seconds=120)
-    broker = Path(sys.executable).with_name("nats-server")
-    if broker.exists():  # its package is found through the .pth, its program is not
-        shutil.copy2(broker, machine.path("/opt/evidock/bin/nats-server"))
+    machine.run(*pip, "--no-index", "--no-deps", inside, seconds=120)
