@@ -3,6 +3,7 @@
 Everything is gathered here and nothing concluded; each fact that is not to be had is `Unknown` with its reason.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ def gather_facts(
     mount = _mount_of(volume)
     whole = mount is not None and mount.root == b"/" and Path(os.fsdecode(mount.point)) == volume.path.resolve()
     device = _sys_facts(sys_root, volume.device) if whole else {}
-    boot = _boot_sector(volume.device) if whole else _FOLDER_ONLY
+    boot = _boot_sector(volume.device, sys_root=sys_root) if whole else _FOLDER_ONLY
     props = dict(udev or {}) if whole else {}
     layout, samples = _look_around(volume)
     use = volume.usage()
@@ -100,7 +101,7 @@ def gather_facts(
         usb_model=_first(device.get("product"), _fact(props.get("ID_MODEL"), why), why),
         scsi_inquiry=_fact(device.get("inquiry"), why),
         port_path=_fact(device.get("port"), why),
-        folder_id=_folder_id(volume),
+        folder_id=_folder_id(volume, mount),
         dirty=Known(from_boot.dirty) if from_boot else why,
         media_failure=Known(from_boot.media_failure) if from_boot else why,
         read_only=use.read_only,
@@ -177,14 +178,22 @@ def _sys_text(path: Path) -> str:
         return ""
 
 
-def _boot_sector(device: int) -> BootSector | Unknown:
+def _boot_sector(device: int, *, sys_root: Path) -> BootSector | Unknown:
     """Read the volume's first sector from its block device; needs the right to, which the agent's unit gives it."""
-    path = f"/dev/block/{os.major(device)}:{os.minor(device)}"
+    number = f"{os.major(device)}:{os.minor(device)}"
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        uevent = (sys_root / "dev" / "block" / number / "uevent").read_text(errors="replace")
+    except OSError as error:
+        return Unknown(f"block device {number}: {error.strerror}")
+    names = [line.removeprefix("DEVNAME=") for line in uevent.splitlines() if line.startswith("DEVNAME=")]
+    path = Path("/dev") / (names[0] if names else number)  # the kernel's name: there without any udev
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
         return Unknown(f"{path}: {error.strerror}")
     try:
+        if os.fstat(fd).st_rdev != device:
+            return Unknown(f"{path} is another device")
         return read_boot_sector(os.pread(fd, SECTOR_BYTES, 0))
     except OSError as error:
         return Unknown(f"{path}: {error.strerror}")
@@ -192,12 +201,15 @@ def _boot_sector(device: int) -> BootSector | Unknown:
         os.close(fd)
 
 
-def _folder_id(volume: VolumeRoot) -> "Known[str] | Unknown":
+def _folder_id(volume: VolumeRoot, mount: Mount | None) -> "Known[str] | Unknown":
     try:
-        fsid = os.fstatvfs(volume.fd).f_fsid
+        fsid = os.fstatvfs(volume.fd).f_fsid & (1 << 64) - 1
     except OSError as error:
         return Unknown(error.strerror or "statvfs failed")
-    return Known(f"{fsid & (1 << 64) - 1:016x}:{volume.inode}")
+    if fsid == 0:  # FUSE: every root would be the same; where it comes from and lies tells two of them apart
+        place = b"\0".join((mount.source if mount else b"", os.fsencode(volume.path.resolve())))
+        return Known(f"place-{hashlib.sha256(place).hexdigest()[:16]}:{volume.inode}")
+    return Known(f"{fsid:016x}:{volume.inode}")
 
 
 def _look_around(volume: VolumeRoot) -> tuple[frozenset[str], tuple[bytes, ...]]:
