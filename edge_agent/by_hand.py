@@ -1,7 +1,5 @@
 """Docking by hand: at once where no agent runs, else by a request that the agent takes up (for the command line)."""
 
-import json
-import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_agent.agent_lock import agent_is_running, agent_lock
+from edge_agent.free import FreeOutcome, free_recorder
 from edge_agent.identify import identify
 from edge_agent.listing import list_volume
 from edge_agent.preflight import Preflight, check
@@ -16,6 +15,7 @@ from edge_agent.preflight_facts import facts_for_preflight
 from edge_agent.progress import Progress, progress_path, read_progress_file
 from edge_agent.pull import PullSettings
 from edge_agent.recovery import recover
+from edge_agent.requests import DockRequest, write_request
 from edge_agent.session import Docking, Session
 from edge_agent.session_book import SessionBook, SessionResult
 from edge_agent.station import SessionSettings, Station, open_station
@@ -23,14 +23,15 @@ from edge_agent.volume import VolumeRoot
 from edge_agent.volume_facts import gather_facts
 from evidence_model.ids import RecorderId, SessionId
 from evidence_model.instants import Clock
-from host_io import durable
 from host_io.clock import SystemClock
 from host_io.config import HomeConfig, HomePaths
 from host_io.station_db import open_station_db
+from retention.recorder_copy import FreePolicy
 
 __all__ = [
     "agent_is_running",
     "dock_inline",
+    "free_inline",
     "preflight_inline",
     "read_progress",
     "read_result",
@@ -90,12 +91,47 @@ def preflight_inline(
         )
 
 
+def free_inline(
+    paths: HomePaths,
+    config: HomeConfig,
+    path: Path,
+    *,
+    recorder: RecorderId | None = None,
+    clock: Clock | None = None,
+    stop: threading.Event | None = None,
+) -> tuple[FreeOutcome, ...]:
+    """Dock a recorder, then erase every copy on it that may go; the others are returned with what keeps them.
+
+    Raises:
+        AgentRunningError: the home's agent runs; it frees by itself where the site wants it.
+        VolumeGoneError, UnreadableVolumeError: there is nothing to free.
+    """
+    patience = stop or threading.Event()
+    with agent_lock(paths), _open(paths, config, clock, _BY_HAND) as station:
+        docking = Docking(session_id=new_session_id(), place=path.absolute(), recorder=recorder)
+        result = Session(station, docking, patience=patience).run()
+        if result.recorder_id is None:
+            return ()
+        with VolumeRoot.open(path) as volume, station.journal.desk() as desk:
+            return tuple(
+                free_recorder(
+                    station,
+                    desk,
+                    volume,
+                    result.recorder_id,
+                    session_id=result.session_id,
+                    policy=FreePolicy(enabled=config.station.free_recorders),
+                    patience=patience,
+                )
+            )
+
+
 def request_dock(paths: HomePaths, path: Path, *, recorder: RecorderId | None = None) -> SessionId:
     """Ask the running agent to dock a folder; the id is that of the session it will open."""
     session_id = new_session_id()
-    durable.make_folders(paths.spool / "requests")
-    request = {"id": session_id, "path_hex": os.fsencode(path.absolute()).hex(), "recorder": recorder}
-    durable.write_file(paths.spool / "requests" / f"{session_id}.json", json.dumps(request).encode())
+    write_request(
+        paths.spool / "requests", DockRequest(session_id=session_id, place=path.absolute(), recorder=recorder)
+    )
     return session_id
 
 

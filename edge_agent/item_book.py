@@ -1,5 +1,6 @@
 """What station.db says about files of recorders: items, copies cut off, files still awaited. One thread at a time."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ class ItemBook:
         listed = pulled.listed
         self._db.execute(
             "insert into item (asset_id, recorder_id, session_id, raw_path, size_bytes, mtime_ns, digest, head_digest,"
-            " tail_digest, kind, locked, pulled_seq, pulled_unix_ms) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " tail_digest, kind, locked, flawed, pulled_seq, pulled_unix_ms)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 pulled.asset_id,
                 pulled.recorder_id,
@@ -102,6 +104,7 @@ class ItemBook:
                 pulled.tail_digest,
                 listed.kind.value,
                 int(listed.locked),
+                int(bool(pulled.findings)),
                 pulled_seq,
                 at_unix_ms,
             ),
@@ -195,6 +198,53 @@ class ItemBook:
             "select missing_seq from awaited_file where recorder_id = ? and raw_path = ?", (recorder_id, raw_path)
         ).fetchone()
         return row is not None and row[0] is not None
+
+    def is_told_gap(self, recorder_id: RecorderId, gap_digest: bytes) -> bool:
+        """Return whether an event says already that these numbers are missing."""
+        row = self._db.execute(
+            "select 1 from told_gap where recorder_id = ? and gap_digest = ?", (recorder_id, gap_digest)
+        ).fetchone()
+        return row is not None
+
+    def told_gap(self, recorder_id: RecorderId, gap_digest: bytes, *, seq: int) -> None:
+        """Note the event that says that numbers are missing."""
+        self._db.execute(
+            "insert into told_gap (recorder_id, gap_digest, seq) values (?, ?, ?)", (recorder_id, gap_digest, seq)
+        )
+
+    def has_holes(self, asset_id: AssetId) -> bool:
+        """Return whether the copy of an item is known to lack something that the recorder may still give up one day."""
+        row = self._db.execute("select flawed from item where asset_id = ?", (asset_id,)).fetchone()
+        return bool(row[0])
+
+    def receipt_index(self, pulled_seq: int) -> int:
+        """Return the place in the log that the verified receipt of an envelope proves."""
+        row = self._db.execute("select log_index from envelope where seq = ?", (pulled_seq,)).fetchone()
+        return int(row[0])
+
+    def intend(self, asset_id: AssetId, session_id: SessionId, reasons: str, *, at_unix_ms: int) -> None:
+        """Note that a recorder's copy is about to be erased."""
+        self._db.execute(
+            "insert or replace into freeing (asset_id, session_id, reasons, decided_unix_ms) values (?, ?, ?, ?)",
+            (asset_id, session_id, reasons, at_unix_ms),
+        )
+
+    def intents(self, recorder_id: RecorderId) -> list[tuple[KnownItem, tuple[str, ...]]]:
+        """Return the copies of a recorder that were about to be erased when something stopped."""
+        rows = self._db.execute(
+            "select freeing.asset_id, reasons from freeing join item using (asset_id) where recorder_id = ?",
+            (recorder_id,),
+        ).fetchall()
+        found = [(self.find(AssetId(row[0])), tuple(json.loads(row[1]))) for row in rows]
+        return [(item, reasons) for item, reasons in found if item is not None]
+
+    def forget_intent(self, asset_id: AssetId) -> None:
+        """Forget that a copy was about to be erased."""
+        self._db.execute("delete from freeing where asset_id = ?", (asset_id,))
+
+    def was_freed(self, asset_id: AssetId, *, seq: int) -> None:
+        """Note the event that says that the recorder's copy is erased."""
+        self._db.execute("update item set freed_seq = ? where asset_id = ?", (seq, asset_id))
 
     def to_reread(self) -> list[AssetId]:
         """Return items whose spool copy was not read again yet, oldest first."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from edge_agent.errors import NoRoomError, StopRequestedError
 from edge_agent.facts import file_subject, footage_missing
-from edge_agent.fair import FairTurns
+from edge_agent.fair import FairTurns, Turn
 from edge_agent.holes import GONE, RETRY_PAUSES
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import Desk
@@ -222,7 +222,7 @@ class Puller:
         with self._turns.turn(self._patience) as turn:
             self._show_copying()
             self._board.begin_file(display_name(file.raw_path))
-            pulled, part = self._copier.copy(file, on_block=self._on_block(turn.alive))
+            pulled, part = self._copier.copy(file, on_block=self._on_block(turn))
         self._outcome.findings += pulled.findings
         self._outcome.pulled_bytes += pulled.size_bytes
         self._sealer.put(Copied(pulled=pulled, part=part))
@@ -240,9 +240,9 @@ class Puller:
             self._on_waiting(None)
             self._board.change(SessionState.PULLING)
 
-    def _on_block(self, alive: Callable[[], None]) -> Callable[[int], None]:
+    def _on_block(self, turn: Turn) -> Callable[[int], None]:
         def moved_to(position: int) -> None:
-            alive()
+            turn.moved_to(position)
             self._board.moved_to(position)
             self._stop_if_told(self._patience.is_set())
 

@@ -11,13 +11,14 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from edge_agent.facts import MediaSaid, Reread, file_subject, footage_reread
+from edge_agent.fair import FairTurns
 from edge_agent.inspection import Inspect
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
@@ -36,6 +37,9 @@ from host_io import durable, logs
 DAMAGED: Final = "EDGE-103"
 _MOST_FILES: Final = 64
 _MOST_BYTES: Final = 64 << 20  # of one batch: what was read is said soon after
+_MAKE_WAY_CHUNKS: Final = 16
+_FAST_BYTES_PER_SECOND: Final = 256 << 20  # no recorder behind USB is as fast; such a source competes for our own disk
+_MAKE_WAY_SECONDS: Final = 0.1
 _LOG = logging.getLogger("edge_agent.reread")
 
 
@@ -50,15 +54,27 @@ class _Right:
     chunks: bytes
 
 
+class _EndedError(Exception):
+    """The program ends; what was not read again yet is read after the next start."""
+
+
 class Rereader:
     """The re-reading threads of one agent; `put` from any thread."""
 
     def __init__(
-        self, journal: AgentJournal, spool: Spool, profiles: ProfileSet, *, inspect: Inspect, workers: int = 2
+        self,
+        journal: AgentJournal,
+        spool: Spool,
+        profiles: ProfileSet,
+        turns: FairTurns,
+        *,
+        inspect: Inspect,
+        workers: int = 2,
     ) -> None:
         self._journal = journal
         self._spool = spool
         self._profiles = profiles
+        self._turns = turns
         self._inspect = inspect
         self._changed = threading.Condition()
         self._waiting: deque[AssetId] = deque()
@@ -120,8 +136,10 @@ class Rereader:
             while batch := self._next_batch(desk):
                 try:
                     self._read_batch(desk, batch, helper)
+                except _EndedError:
+                    return
                 except Exception:  # noqa: BLE001 - one bad copy must not end the re-reading of all others
-                    logs.event(_LOG, "reread.failed", level=logging.ERROR, exc_info=True, count=len(batch))
+                    _LOG.exception("reread.failed", extra={"fields": {"count": len(batch)}})
                 finally:
                     with self._changed:
                         self._open -= {item.asset_id for item in batch}
@@ -161,7 +179,7 @@ class Rereader:
         for item in batch:
             path = self._spool.footage_path(item.digest)
             try:
-                digest, chunks = read_again(path, helper)
+                digest, chunks = read_again(path, helper, make_way=self._make_way)
             except FileNotFoundError:
                 continue  # set aside or taken away meanwhile; what that means was said by whoever did it
             except OSError as error:
@@ -173,6 +191,14 @@ class Rereader:
             right.append(self._look_into(desk, item, path, chunks))
         if right:
             self._say(desk, right)
+
+    def _make_way(self) -> None:
+        """Wait while copies run so fast that the disk is what limits them; they end sooner than they are caught up."""
+        with self._changed:
+            while not self._closing and self._turns.bytes_per_second > _FAST_BYTES_PER_SECOND:
+                self._changed.wait(_MAKE_WAY_SECONDS)
+            if self._closing:
+                raise _EndedError
 
     def _look_into(self, desk: Desk, item: KnownItem, path: Path, chunks: bytes) -> _Right:
         profile_id = desk.sessions.profile_of(item.recorder_id) or self._profiles.generic.id
@@ -241,14 +267,19 @@ class Rereader:
             self._damaged.add(item.asset_id)
 
 
-def read_again(path: Path, helper: ThreadPoolExecutor) -> tuple[Digest, bytes]:
+def read_again(
+    path: Path, helper: ThreadPoolExecutor, *, make_way: Callable[[], None] = lambda: None
+) -> tuple[Digest, bytes]:
     """Return the whole digest and the chunk list blob of a file, read past the page cache.
 
-    The two digests are made on two threads: with the interpreter's lock let go, they take the time of one.
+    The two digests are made on two threads: with the interpreter's lock let go, they take the time of one. `make_way`
+    is called every few MiB and may wait.
     """
     whole = hashlib.sha256()
     chunks = bytearray()
-    for block in durable.read_from_medium(path, block_bytes=CHUNK_BYTES):
+    for count, block in enumerate(durable.read_from_medium(path, block_bytes=CHUNK_BYTES)):
+        if not count % _MAKE_WAY_CHUNKS:
+            make_way()
         chunk = helper.submit(_sha256, block)
         whole.update(block)
         chunks += chunk.result()

@@ -16,6 +16,7 @@ from pathlib import Path
 from edge_agent.copying import CopyLane
 from edge_agent.errors import NoRoomError, SessionFailedError, StopRequestedError
 from edge_agent.facts import footage_missing, preflight_done, recorder_docked
+from edge_agent.free import cure
 from edge_agent.gaps import say_gaps
 from edge_agent.identify import Identity, conflicts, identify, require_pullable
 from edge_agent.journal import Desk
@@ -138,9 +139,19 @@ class Session:
             self._say_docked(desk, seen)
             self._say_preflight(desk, volume, seen)
             require_pullable(seen.identity)
+            if seen.listing.complete:
+                present = [file.raw_path for file in seen.listing.files]
+                cure(self._station, desk, seen.identity.recorder_id, present, session_id=self._docking.session_id)
             self._say_missing(desk, seen)
             outcome = self._pull(desk, self._docking.open_files(volume), seen)
-            say_gaps(desk, self._station, seen.identity, seen.listing, session_id=self._docking.session_id)
+            say_gaps(
+                desk,
+                seen.listing,
+                seen.identity.profile,
+                station=self._station.journal.station,
+                recorder_id=seen.identity.recorder_id,
+                session_id=self._docking.session_id,
+            )
         self._row.findings += [each for each in outcome.findings if each not in self._row.findings]
         code = unfinished(outcome.left.values())
         if code is not None:

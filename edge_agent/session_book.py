@@ -166,6 +166,11 @@ class SessionBook:
         ).fetchone()
         return from_unix_ms(row["started_unix_ms"]), StampMeaning(row["stamp_meaning"])
 
+    def has_damage(self, session_id: SessionId) -> bool:
+        """Return whether anything was found damaged at a docking."""
+        row = self._db.execute("select findings from session where session_id = ?", (session_id,)).fetchone()
+        return row is None or any(each.severity is Severity.DAMAGE for each in findings_from_json(row[0]))
+
     def drop_old_lists(self, recorder_id: RecorderId) -> None:
         """Forget which items the older dockings of a recorder met; the items themselves stay."""
         self._db.execute(

@@ -64,6 +64,7 @@ def open_station(
     spool.prepare()
     (paths.run / "progress").mkdir(mode=0o700, parents=True, exist_ok=True)
     profiles, opted_in = _profiles(paths, config)
+    turns = FairTurns(config.station.concurrent_pulls, clock=clock)
     return Station(
         paths=paths,
         config=config,
@@ -73,8 +74,8 @@ def open_station(
         profiles=profiles,
         opted_in=opted_in,
         pack=_pack(config),
-        turns=FairTurns(config.station.concurrent_pulls, clock=clock),
-        rereader=Rereader(journal, spool, profiles, inspect=look_into),
+        turns=turns,
+        rereader=Rereader(journal, spool, profiles, turns, inspect=look_into),
         settings=settings or SessionSettings(),
     )
 

@@ -83,6 +83,12 @@ def unlink(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def unlink_at(folder_fd: int, name: bytes) -> None:
+    """Take a name away from an open folder for good."""
+    os.unlink(name, dir_fd=folder_fd)
+    os.fsync(folder_fd)
+
+
 def sync_file(fd: int) -> None:
     """After return the file's bytes and size are on the medium."""
     os.fsync(fd)

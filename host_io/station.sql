@@ -47,6 +47,7 @@ create table if not exists item (                       -- one file of one recor
   tail_digest blob not null,                            -- of the last MiB
   kind text not null,                                   -- footage, photo, audio, log, unknown
   locked integer not null check (locked in (0, 1)),
+  flawed integer not null default 0 check (flawed in (0, 1)),  -- has holes, or another length than the recorder told
   pulled_seq integer not null references envelope (seq),  -- its footage.pulled
   reread_seq integer references envelope (seq),         -- its footage.reread, null until the spool copy was read again
   freed_seq integer references envelope (seq),          -- its recorder.freed, null while the recorder has it
