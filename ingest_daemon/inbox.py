@@ -4,6 +4,7 @@ The link's network thread only puts messages into a bounded queue; if we can't k
 it. A message that is lost here is no loss: the envelope stays without a receipt and is sent again.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -74,6 +75,8 @@ class Inbox:
     def stop(self, *, timeout_seconds: float) -> None:
         """End after the batch in hand."""
         self._stopping.set()
+        with contextlib.suppress(queue.Full):
+            self._messages.put_nowait(("", b""))  # wakes it; on no topic of ours
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
