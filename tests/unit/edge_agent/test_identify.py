@@ -258,3 +258,11 @@ def test_a_made_up_sys_tree_gives_the_usb_device_above_the_partition(tmp_path: P
         "inquiry": "Hytera DSJ-VM780", "usb_id": "0bda:0129", "port": "1-1.4.2", "serial": "YZ0012345",
         "manufacturer": "Hytera", "product": "VM780",
     }  # fmt: skip
+
+
+def test_a_vague_model_counts_only_where_the_site_says_it_uses_it() -> None:
+    hikvision = replace(STICK, usb_vendor=Known("HIKVISION"), layout=frozenset({"VIDEO"}))
+    assert identify(hikvision, PROFILES).profile.id == "generic_msc"
+    opted = frozenset({"hikvision_ds_mcw"})
+    assert identify(hikvision, PROFILES, opt_in=opted).profile.id == "hikvision_ds_mcw"
+    assert identify(STICK, PROFILES, opt_in=opted).profile.id == "generic_msc"  # being used there is not enough
