@@ -52,13 +52,17 @@ def is_locked(path: Path) -> bool:
         facts = path.stat()
     except OSError:
         return False
-    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
     try:
         locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:
         return _is_locked_by_trying(path)
-    return any(" FLOCK " in line and f" {place} " in line for line in locks) or (
-        not locks and _is_locked_by_trying(path)
+    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    held = {line.split()[5] for line in locks if " FLOCK " in line and "->" not in line}
+    if place in held:
+        return True
+    # btrfs and overlayfs (containers) give stat another device number than the kernel's list of locks
+    return (not locks or any(each.rsplit(":", 1)[-1] == str(facts.st_ino) for each in held)) and _is_locked_by_trying(
+        path
     )
 
 
