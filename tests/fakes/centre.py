@@ -28,15 +28,21 @@ from evidence_model.messages import BlobRef, blobs_of
 from evidence_model.topics import Channel, checkpoints_topic, every_station, parse_station_topic, station_topic
 from host_io.broker_access import Account, BrokerAddress, centre_client_id
 from host_io.mqtt import LinkState, MqttLink
-from tests.homes import Home
+from tests.homes import STATION, Home
 
 Key = tuple[SourceId, int]
+_NOBODY = Account("nobody", "")
 
 
 class FakeCentre:
     """The centre of one home; `link` is its own."""
 
-    def __init__(self, home: Home, address: Callable[[], BrokerAddress], account: Account) -> None:
+    def __init__(
+        self,
+        home: Home,
+        address: Callable[[], BrokerAddress] = lambda: BrokerAddress("127.0.0.1", 1),
+        account: Account = _NOBODY,
+    ) -> None:
         self.home = home
         self.link = MqttLink(
             address=address,
@@ -90,6 +96,16 @@ class FakeCentre:
     def path_of(self, digest_hex: str) -> Path:
         """Where the vault has these bytes."""
         return self.home.paths.vault / "sha256" / digest_hex[:2] / digest_hex[2:4] / digest_hex
+
+    def take_in(self, messages: Iterable[bytes], *, station: SourceId = STATION) -> None:
+        """Work on messages at once, without a broker."""
+        with self.lock:
+            fresh: list[bytes] = []
+            for message in messages:
+                self._take(station, message, fresh, [])
+            if fresh:
+                self._log(fresh)
+            self._adopt()
 
     def receipt_of(self, event: bytes, *, note: bytes | None = None) -> bytes:
         """Return the receipt of a logged envelope under the newest checkpoint."""
