@@ -63,6 +63,12 @@ class ChildNotReadyError(UnavailableError):
     code = "CLI-009"
 
 
+class AgentAtWorkError(RefusedError):
+    """The home's agent runs, and what was asked for needs it to be stopped."""
+
+    code = "CLI-016"
+
+
 class ChildFoundDamageError(DamageError):
     """A program of this home does not start because it found damage."""
 

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from edge_agent.by_hand import free_inline
+from edge_agent.errors import AgentRunningError
 from edge_agent.profile_reader import shipped_profiles
 from evidence_model.ids import recorder_id
 from evidence_model.names import display_name
 from evidence_model.sizes import people_size
 from operator_cli.commands.dock import existing_folder
 from operator_cli.display import safe, table
+from operator_cli.errors import AgentAtWorkError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, group, option, subcommand
 from operator_cli.invocation import Invocation
@@ -123,12 +125,15 @@ def profiles(invocation: Invocation) -> int:
 def free(invocation: Invocation, *, path: Path, recorder_: str | None) -> int:
     """Clear files whose receipts verified; exit 3 if anything was refused."""
     texts = invocation.texts
-    outcomes = free_inline(
-        invocation.paths,
-        invocation.config(),
-        existing_folder(path),
-        recorder=recorder_id(recorder_) if recorder_ else None,
-    )
+    try:
+        outcomes = free_inline(
+            invocation.paths,
+            invocation.config(),
+            existing_folder(path),
+            recorder=recorder_id(recorder_) if recorder_ else None,
+        )
+    except AgentRunningError as error:
+        raise AgentAtWorkError(str(path)) from error
     rows = [outcome.as_json() for outcome in outcomes]
     refused = [outcome for outcome in outcomes if not outcome.freed]
     people = table(
@@ -136,7 +141,7 @@ def free(invocation: Invocation, *, path: Path, recorder_: str | None) -> int:
             (
                 display_name(outcome.raw_path),
                 texts("recorder.freed" if outcome.freed else "recorder.kept"),
-                "; ".join(outcome.reasons),
+                "; ".join(texts(f"keep.{reason.value}") for reason in outcome.keep),
             )
             for outcome in outcomes
         ]

@@ -1,0 +1,71 @@
+"""Whether a program is at work is learnt without touching its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from host_io.config import HomePaths
+from operator_cli import running
+from operator_cli.children import last_line
+from operator_cli.home_programs import Program
+
+
+def test_a_lock_is_seen_while_it_is_held_and_not_after(tmp_path: Path) -> None:
+    path = tmp_path / "store.lock"
+    assert not running.is_locked(path)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    assert not running.is_locked(path)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert running.is_locked(path)
+    os.close(fd)
+    assert not running.is_locked(path)
+
+
+def test_programs_started_by_systemd_count_as_running(tmp_path: Path) -> None:
+    paths = HomePaths(tmp_path)
+    paths.run.mkdir()
+    held = []
+    for name in ("store.lock", "ingest.lock"):
+        held.append(os.open(paths.run / name, os.O_RDWR | os.O_CREAT))
+        fcntl.flock(held[-1], fcntl.LOCK_EX)
+    seen = running.look(paths)
+    assert seen.programs == {Program.STORE, Program.INGEST}
+    assert seen.supervisor is None
+    assert seen.gives_receipts(has_store=True)
+    for fd in held:
+        os.close(fd)
+
+
+def test_a_supervisor_that_is_about_to_start_a_program_again_counts(tmp_path: Path) -> None:
+    paths = HomePaths(tmp_path)
+    paths.run.mkdir()
+    children = [{"id": "ingest", "state": "waiting"}, {"id": "store", "state": "starting"}]
+    (paths.run / "supervisor.json").write_text(json.dumps({"pid": 1, "children": children}))
+    assert not running.look(paths).gives_receipts(has_store=True), "the file of a dead supervisor"
+    fd = os.open(paths.run / "supervisor.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    assert running.look(paths).gives_receipts(has_store=True)
+    os.close(fd)
+
+
+def test_a_broker_alone_gives_no_receipts(tmp_path: Path) -> None:
+    paths = HomePaths(tmp_path)
+    paths.run.mkdir()
+    children = [{"id": "broker", "state": "ready"}]
+    (paths.run / "supervisor.json").write_text(json.dumps({"pid": 1, "children": children}))
+    fd = os.open(paths.run / "supervisor.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    assert not running.look(paths).gives_receipts(has_store=True)
+    os.close(fd)
+
+
+def test_the_last_words_of_a_program_are_its_reason_and_code(tmp_path: Path) -> None:
+    log = tmp_path / "store.log"
+    log.write_text('{"event": "store.ready"}\n{"event": "store.ended", "reason": "disk full", "code": "STO-005"}\n\n')
+    assert last_line(log) == "disk full [STO-005]"
+    log.write_text("Traceback\nValueError: x\n")
+    assert last_line(log) == "ValueError: x"
+    assert last_line(tmp_path / "none") == ""
