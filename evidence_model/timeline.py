@@ -229,7 +229,7 @@ def _by_time(segment: Segment, timed: Sequence[Segment], starts: Sequence[dateti
     window = timed[max(0, middle - MAX_CANDIDATES) : middle + MAX_CANDIDATES]
     for other in window:
         delta = _delta(segment, other)
-        if other is segment or abs(delta) > limit or _order(other) <= _order(segment):
+        if other is segment or abs(delta) > limit or _order(other) <= _order(segment) or _counts_back(segment, other):
             continue
         if segment.rule.by is JoinBy.MARK_PLUS:
             if "+" in other.fields.mark:
@@ -323,6 +323,15 @@ def _delta(before: Segment, after: Segment) -> timedelta:
 def _follows(before: Segment, after: Segment) -> bool:
     one, two = before.fields.sequence, after.fields.sequence
     return isinstance(one, Known) and isinstance(two, Known) and two.value == one.value + 1
+
+
+def _counts_back(before: Segment, after: Segment) -> bool:
+    """Return whether the counter says that `after` came first; a counter that ran over its end says nothing."""
+    one, two, digits = before.fields.sequence, after.fields.sequence, before.rule.sequence_digits
+    if not digits or not isinstance(one, Known) or not isinstance(two, Known):
+        return False
+    round_length: int = 10**digits
+    return 0 < one.value - two.value < round_length // 2
 
 
 def _is_full(segment: Segment) -> bool:

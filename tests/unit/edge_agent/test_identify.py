@@ -1,5 +1,6 @@
 """Who is docked: device facts decide, names and status files only claim (recorders.md cases 2, 6, 7, 22-24)."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,8 +197,18 @@ def test_the_same_recorder_with_the_same_card_is_no_conflict() -> None:
 
 
 def test_a_folder_below_a_mount_never_takes_the_disks_identity(tmp_path: Path) -> None:
-    with VolumeRoot.open(tmp_path) as volume:
-        facts = gather_facts(volume, PROFILES, udev={"ID_SERIAL_SHORT": "DISK", "ID_BUS": "usb", "ID_FS_UUID": "x-y"})
+    card, sys_root = tmp_path / "card", tmp_path / "sys"
+    card.mkdir()
+    device = card.stat().st_dev
+    disk = sys_root / "devices/usb1/1-1/block/sda"
+    disk.mkdir(parents=True)
+    (sys_root / "devices/usb1/1-1/idVendor").write_text("0bda\n")
+    (sys_root / "devices/usb1/1-1/serial").write_text("DISK12345\n")
+    (sys_root / "dev/block").mkdir(parents=True)
+    (sys_root / f"dev/block/{os.major(device)}:{os.minor(device)}").symlink_to(disk)
+    udev = {"ID_SERIAL_SHORT": "DISK", "ID_BUS": "usb", "ID_FS_UUID": "x-y"}
+    with VolumeRoot.open(card) as volume:
+        facts = gather_facts(volume, PROFILES, udev=udev, sys_root=sys_root)
     assert identify(facts, PROFILES).trust is Trust.FOLDER
     assert isinstance(facts.usb_serial, Unknown)
 

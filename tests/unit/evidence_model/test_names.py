@@ -120,3 +120,15 @@ def test_a_path_that_climbs_becomes_one_harmless_name() -> None:
     name = safe_local_name(b"../../etc/passwd")
     assert "/" not in name
     assert not name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "name", ["CON", "con.mp4", "Nul.tar.gz", "COM1", "com0.txt", "LPT\u00b9.mp4", "AUX .mp4", "CONIN$"]
+)
+def test_a_name_that_windows_keeps_for_a_device_is_changed(name: str) -> None:
+    assert safe_local_name(name.encode()).startswith("_")
+
+
+@pytest.mark.parametrize("name", ["CONTACT.mp4", "COM10.mp4", "NULL.txt", "AUXILIARY"])
+def test_a_name_that_only_resembles_a_device_stays(name: str) -> None:
+    assert safe_local_name(name.encode()) == name

@@ -126,6 +126,24 @@ def test_case_15_a_clock_set_between_two_segments_is_bridged_by_the_number_and_f
     assert recording.findings[0].length == jump
 
 
+def test_case_15_a_clock_set_back_by_just_one_segment_neither_swaps_nor_loses_the_two() -> None:
+    """By time the second ends where the first begins; the counter knows better, and no ring may close."""
+    (recording,) = group([seg("a", LENGTH, number=7), seg("b", seconds(0), number=8)])
+    assert names((recording,)) == [["a", "b"]]
+    assert kinds(recording) == [Irregularity.CLOCK_JUMP]
+
+
+def test_a_counter_that_runs_over_its_end_joins_all_the_same() -> None:
+    (recording,) = group([seg("a", seconds(0), number=9_999), seg("b", LENGTH, number=0)])
+    assert recording.is_uninterrupted
+
+
+def test_two_files_that_claim_to_follow_each_other_are_both_kept() -> None:
+    """By time b comes before a, by the counter that runs over its end after it: one link is taken, no ring closes."""
+    recordings = group([seg("a", LENGTH, number=9_999), seg("b", seconds(0), number=0)])
+    assert sorted(name for recording in names(recordings) for name in recording) == ["a", "b"]
+
+
 def test_consecutive_numbers_alone_do_not_join_when_the_first_was_stopped_by_hand() -> None:
     short = timedelta(minutes=2)
     assert len(group([seg("a", seconds(0), number=7, length=short), seg("b", timedelta(hours=1), number=8)])) == 2
