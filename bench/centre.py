@@ -154,7 +154,7 @@ def _publish(
         on_message=answered,
     )
     with link:
-        if not link.wait_subscribed(30):
+        if not link.wait_connected(30):
             raise TimeoutError(link.problem)
         hashes = [_event_hash(message) for message in messages]
         started = time.perf_counter()
@@ -192,6 +192,6 @@ def sink(paths: HomePaths) -> None:
         on_message=count,
     )
     with link:
-        if link.wait_subscribed(30):
+        if link.wait_connected(30):
             (paths.run / "sink.json").write_text("{}", encoding="ascii")
         threading.Event().wait()

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from bench.bench_home import evidock_json, footage, running_workstation, scratch
@@ -19,10 +20,8 @@ def figures() -> list[Figure]:
     with scratch() as folder, running_workstation(folder / "home"):
         for number in range(ROUNDS):
             source = footage(folder / f"recorder-{number}", files=1, file_bytes=FILE_BYTES)
-            rival.append(seconds(lambda source=source: _by_hand(source, folder / "copy")))
-            ours.append(
-                seconds(lambda source=source: evidock_json(folder / "home", "dock", str(source), "--wait", "received"))
-            )
+            rival.append(seconds(partial(_by_hand, source, folder / "copy")))
+            ours.append(seconds(partial(evidock_json, folder / "home", "dock", str(source), "--wait", "received")))
             shutil.rmtree(source)
     took, by_hand = sorted(ours)[ROUNDS // 2], sorted(rival)[ROUNDS // 2]
     beyond = took - by_hand

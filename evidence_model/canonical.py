@@ -9,14 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
-import rfc8785
-
 from evidence_model.errors import RefusedError
 
 Json: TypeAlias = "bool | str | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
 MAX_DEPTH = 32
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 class MalformedJsonError(RefusedError):
@@ -32,10 +31,9 @@ def canonical_bytes(value: Json) -> bytes:
         MalformedJsonError: a number, a non-ASCII key or a lone surrogate is in it.
     """
     _check(value, depth=0)
-    try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise MalformedJsonError(f"not representable as canonical JSON: {error}") from error
+    # Without numbers and with ASCII keys the standard encoder writes RFC 8785's bytes; a property test holds it to
+    # the rfc8785 library, which is several times slower and would be the slowest part of signing an event.
+    return _ENCODER.encode(value).encode()
 
 
 def parse_strict(data: bytes) -> JsonObject:

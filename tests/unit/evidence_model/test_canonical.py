@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,11 @@ def test_what_is_written_canonically_reads_back_the_same_and_writes_the_same(val
     data = canonical_bytes(value)
     assert parse_strict(data) == value
     assert canonical_bytes(parse_strict(data)) == data
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_a_library_of_rfc_8785_that_is_not_ours_writes_the_same_bytes(value: dict[str, Json]) -> None:
+    assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
 def test_members_are_sorted_and_text_is_utf8_as_rfc_8785_says() -> None:
