@@ -136,13 +136,15 @@ def _started(shot: Shot) -> datetime:
 
 
 def _encode(seed_clip: Path, *, photo: Path, audio: Path, seed: int) -> None:
-    tone = 300 + seed % 600
+    tone = 300 + seed % 3_000
+    # a picture of its own for each seed: JPEG keeps no comment of ours
+    still = f"select=eq(n\\,{seed % 45}),hue=h={seed // 45 % 360}"
     _ffmpeg(
         *("-f", "lavfi", "-i", f"testsrc2=size=640x360:rate=15:duration={SEGMENT_SECONDS}"),
         *("-f", "lavfi", "-i", f"sine=frequency={tone}:sample_rate=16000:duration={SEGMENT_SECONDS}"),
         *("-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
         *("-g", "15", "-c:a", "aac", "-b:a", "32k", str(seed_clip)),
-        *("-map", "0:v", "-frames:v", "1", "-metadata", f"comment=photo {seed}", "-update", "1", str(photo)),
+        *("-map", "0:v", "-vf", still, "-frames:v", "1", "-update", "1", str(photo)),
         *("-map", "1:a", "-c:a", "pcm_s16le" if audio.suffix.lower() == ".wav" else "aac"),
         *("-metadata", f"comment=audio {seed}", str(audio)),
     )
