@@ -21,6 +21,7 @@ from evidence_model.errors import UnavailableError
 from host_io.broker import Broker
 from host_io.child_process import die_with_parent
 from host_io.config import HomePaths
+from operator_cli.lock_files import is_locked
 
 _LOG_BYTES = 8 << 20
 _LOOK_AGAIN_SECONDS = 0.2
@@ -64,6 +65,10 @@ class Child(Protocol):
         """Return the last line it wrote, for an error that people read."""
         ...
 
+    def is_kept_out(self) -> bool:
+        """Say whether somebody else does its work just now (`dock` by hand, an old one still stopping)."""
+        ...
+
 
 class ProgramChild:
     """One of our own programs: `python -m <module> --home H`; one that `stays` outlives us."""
@@ -77,6 +82,7 @@ class ProgramChild:
         environment: dict[str, str],
         pass_words: bool = False,
         stays: bool = False,
+        lock: Path | None = None,
     ) -> None:
         self.name = name
         self._arguments = [sys.executable, "-m", *arguments]
@@ -84,6 +90,7 @@ class ProgramChild:
         self._environment = environment
         self._pass_words = pass_words
         self._stays = stays
+        self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
         self.messages: socket.socket | None = None
 
@@ -146,6 +153,10 @@ class ProgramChild:
         """Return the last line of its log."""
         return last_line(self.log)
 
+    def is_kept_out(self) -> bool:
+        """Say whether another process holds its lock."""
+        return self._lock is not None and is_locked(self._lock)
+
     def _open_log(self) -> contextlib.AbstractContextManager[int]:
         with contextlib.suppress(FileNotFoundError):
             if self.log.stat().st_size > _LOG_BYTES:
@@ -196,6 +207,10 @@ class BrokerChild:
     def last_words(self) -> str:
         """Return the last line of its log."""
         return last_line(self._paths.run / "nats-server.log")
+
+    def is_kept_out(self) -> bool:
+        """Return False: an old broker is ended by the new one."""
+        return False
 
 
 def last_line(path: Path) -> str:

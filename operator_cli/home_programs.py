@@ -21,6 +21,9 @@ class Program(Enum):
 
 _MODULES = {Program.STORE: "evidence_store", Program.INGEST: "ingest_daemon", Program.AGENT: "edge_agent"}
 
+LOCKS = {Program.STORE: "store.lock", Program.INGEST: "ingest.lock", Program.AGENT: "agent.lock"}
+"""What each program holds in `run/` while it is at work, whoever started it."""
+
 
 def programs_of(config: HomeConfig) -> tuple[Program, ...]:
     """Return what this home runs by its role; a broker only where nobody else runs one."""
@@ -52,6 +55,7 @@ def children_of(
                     paths=paths,
                     environment={**environment, HOME_VARIABLE: str(paths.root), "PYTHONUNBUFFERED": "1"},
                     pass_words=pass_words,
+                    lock=paths.run / LOCKS[program],
                 )
             )
     return children

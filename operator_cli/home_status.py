@@ -17,6 +17,7 @@ from operator_cli import running, station_view
 from operator_cli.deadlines import Deadline, deadlines
 from operator_cli.home_catalogue import home_catalogue, not_received
 from operator_cli.home_programs import Program
+from operator_cli.lock_files import is_locked
 from operator_cli.policy_packs import shipped_pack
 from operator_cli.recorder_view import RecorderRow, recorders
 from operator_cli.running import Running
@@ -117,7 +118,7 @@ def _deadlines(catalogue: sqlite3.Connection, paths: HomePaths, config: HomeConf
 
 def _docking(paths: HomePaths) -> list[Progress]:
     """Return the sessions that are at work, if their agent is; an old file of a killed agent is not believed."""
-    if not running.is_locked(paths.run / "agent.lock"):
+    if not is_locked(paths.run / "agent.lock"):
         return []
     found = [read_progress_file(path) for path in sorted((paths.run / "progress").glob("*.json"))]
     return [progress for progress in found if progress is not None and progress.state in _AT_WORK]

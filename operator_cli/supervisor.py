@@ -32,6 +32,7 @@ FIRST_TRIES_SECONDS = 15.0
 FIRST_START_SECONDS = 60.0
 """A program that runs and does not say READY gets so long."""
 _BACK_OFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_KEPT_OUT_SECONDS = 1.0
 _CALM_SECONDS = 30.0  # ready for so long: the next end counts as the first one again
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PERMANENT_EXITS = frozenset({2, 3, 5})  # wrong configuration, refused, damaged: trying again changes nothing
@@ -94,6 +95,7 @@ class Supervisor:
         notifier: Notifier,
         on_report: Callable[[ChildReport], None],
         on_ready: Callable[[], None],
+        first_tries_seconds: float = FIRST_TRIES_SECONDS,
     ) -> None:
         self._watched = [Watched(child) for child in children]
         self._run_folder = run_folder
@@ -101,6 +103,7 @@ class Supervisor:
         self._notifier = notifier
         self._on_report = on_report
         self._on_ready = on_ready
+        self._first_tries_seconds = first_tries_seconds
         self._selector = selectors.DefaultSelector()
         self._started_at: datetime = clock.now()
         self._all_ready = False
@@ -198,12 +201,15 @@ class Supervisor:
         watched.last_exit = status
         wait = back_off_seconds(watched.failures)
         watched.state = ChildState.WAITING
-        watched.start_again_mono = now + wait
         words = last_words or watched.child.last_words()
-        hopeless = status in _PERMANENT_EXITS or now - watched.first_start_mono > FIRST_TRIES_SECONDS
+        if watched.child.is_kept_out():
+            wait = _KEPT_OUT_SECONDS
+            watched.first_start_mono = now
+        hopeless = status in _PERMANENT_EXITS or now - watched.first_start_mono > self._first_tries_seconds
         if not watched.was_ready and hopeless:
             error = ChildFoundDamageError if status == _FOUND_DAMAGE else ChildNotReadyError
             raise error(f"{watched.child.name}: {words or f'ended with {status}'}")
+        watched.start_again_mono = now + wait
         self._report(watched, exit_status=status, wait_seconds=wait, last_words=words)
 
     def _start_due(self) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ def dock_in_background(workstation: Workstation, folder: Path) -> subprocess.Pop
     )
 
 
+def has_another_pid(workstation: Workstation, role: str, killed: set[int | None]) -> bool:
+    return workstation.pid(role) not in killed
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_program_killed_in_the_middle_loses_nothing_and_doubles_nothing(role: str, tmp_path: Path) -> None:
     card = tmp_path / "card"
@@ -38,9 +43,9 @@ def test_a_program_killed_in_the_middle_loses_nothing_and_doubles_nothing(role: 
         docking = dock_in_background(workstation, card)
         wait_until(lambda: list((workstation.home / "run" / "progress").glob("*.json")), what="the docking to begin")
         for _ in range(2):
-            before = workstation.pid(role)
+            killed = {None, workstation.pid(role)}
             assert workstation.kill(role)
-            wait_until(lambda before=before: workstation.pid(role) not in {None, before}, what=f"a new {role}")
+            wait_until(partial(has_another_pid, workstation, role, killed), what=f"a new {role}")
         out, err = docking.communicate(timeout=120)
         assert docking.returncode == 0, f"{out}\n{err}"
         files = json.loads(out)["files"]

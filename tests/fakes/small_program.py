@@ -1,6 +1,6 @@
 """A small program for the supervisor to keep running: says READY, lives until SIGTERM, or fails as it is told.
 
-`python -m tests.fakes.small_program FOLDER NAME [exit=N] [ready-after=FILE] [deaf]`
+`python -m tests.fakes.small_program FOLDER NAME [exit=N] [exit4-while=FILE] [ready-after=FILE] [deaf]`
 Each start adds a line to FOLDER/NAME.starts, each clean stop one to FOLDER/stops.
 """
 
@@ -22,9 +22,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: None if "deaf" in words else stopped.append(number))
     for word in words:
         kind, _, value = word.partition("=")
-        if kind == "exit":
+        if kind == "exit" or (kind == "exit4-while" and Path(value).exists()):
             sys.stderr.write(f"{name} cannot go on" + "\n")
-            return int(value)
+            return int(value) if kind == "exit" else 4
         while kind == "ready-after" and not Path(value).exists() and not stopped:
             time.sleep(0.01)
     notifier = Notifier(os.environ)

@@ -27,7 +27,8 @@ def main() -> int:
     for text in sys.argv[2:]:
         name, *words = text.split(":")
         arguments = ["tests.fakes.small_program", str(folder), name, *words]
-        children.append(ProgramChild(name, arguments, paths=paths, environment=dict(os.environ)))
+        lock = folder / f"{name}.lock"
+        children.append(ProgramChild(name, arguments, paths=paths, environment=dict(os.environ), lock=lock))
     supervisor = Supervisor(
         children,
         run_folder=paths.run,
@@ -35,6 +36,7 @@ def main() -> int:
         notifier=Notifier(os.environ),
         on_report=lambda report: say(f"{report.name} {report.state.value}"),
         on_ready=lambda: say("all ready"),
+        first_tries_seconds=1.0,
     )
     try:
         supervisor.run()

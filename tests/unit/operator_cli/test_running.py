@@ -11,17 +11,18 @@ from host_io.config import HomePaths
 from operator_cli import running
 from operator_cli.children import last_line
 from operator_cli.home_programs import Program
+from operator_cli.lock_files import is_locked
 
 
 def test_a_lock_is_seen_while_it_is_held_and_not_after(tmp_path: Path) -> None:
     path = tmp_path / "store.lock"
-    assert not running.is_locked(path)
+    assert not is_locked(path)
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    assert not running.is_locked(path)
+    assert not is_locked(path)
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    assert running.is_locked(path)
+    assert is_locked(path)
     os.close(fd)
-    assert not running.is_locked(path)
+    assert not is_locked(path)
 
 
 def test_programs_started_by_systemd_count_as_running(tmp_path: Path) -> None:

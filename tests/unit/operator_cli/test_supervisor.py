@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -102,6 +103,26 @@ def test_a_program_that_refuses_to_start_ends_the_run_with_its_own_words(tmp_pat
         assert process.wait(timeout=15) == 4
     assert "CLI-009 second: second cannot go on" in lines(tmp_path / "reports")
     assert lines(tmp_path / "stops") == ["first"]
+
+
+def test_a_program_that_keeps_failing_before_it_was_ever_ready_ends_the_run(tmp_path: Path) -> None:
+    with supervised(tmp_path, "first:exit=4") as process:
+        assert process.wait(timeout=15) == 4
+    assert len(lines(tmp_path / "first.starts")) > 1
+
+
+def test_a_program_whose_work_somebody_else_does_just_now_waits_for_its_turn(tmp_path: Path) -> None:
+    """`evidock run &` and right after it `evidock dock`: whoever is first docks, and the run goes on."""
+    busy = tmp_path / "busy"
+    busy.touch()
+    fd = os.open(tmp_path / "first.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    with supervised(tmp_path, f"first:exit4-while={busy}") as process:
+        wait_until(lambda: len(lines(tmp_path / "first.starts")) == 4, what="the fourth try, past the first second")
+        assert process.poll() is None
+        busy.unlink()
+        os.close(fd)
+        wait_until(lambda: "all ready" in lines(tmp_path / "reports"), what="all ready")
 
 
 def test_damage_that_a_program_finds_is_the_run_s_exit_code(tmp_path: Path) -> None:
