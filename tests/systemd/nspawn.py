@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.installed_copy import copy_packages
 
@@ -28,6 +28,11 @@ rm -f "$1/root/etc/machine-id"; : > "$1/root/etc/machine-id"
 root=$1; shift
 exec systemd-nspawn --quiet --directory="$root/root" "$@" /lib/systemd/systemd systemd.unit=basic.target
 """
+
+_SURROUNDINGS: dict[str, Any] = {
+    "stdin": subprocess.DEVNULL,
+    "env": {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"},
+}
 
 
 class NoMachineError(Exception):
@@ -89,23 +94,18 @@ class Machine:
         self, *command: str, user: str = "root", seconds: float = 60.0, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command inside and return what it said; with `check`, its failure is the test's."""
-        become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         done = subprocess.run(
-            ["nsenter", f"--target={self.leader}", "--all", "env", "--chdir=/", *become, *command],
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={
-                "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "LANG": "C.UTF-8",
-                "HOME": "/",
-            },
+            self._inside(command, user), capture_output=True, text=True, timeout=seconds, check=False, **_SURROUNDINGS
         )
         if check:
             assert done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done
+
+    def start(self, *command: str, user: str = "root") -> "subprocess.Popen[bytes]":
+        """Start a command inside and do not wait for it; its words are thrown away."""
+        return subprocess.Popen(
+            self._inside(command, user), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_SURROUNDINGS
+        )
 
     def show(self, unit: str, name: str) -> str:
         """Return one property of a unit."""
@@ -118,6 +118,10 @@ class Machine:
     def path(self, inside: str) -> Path:
         """Return where a file of the container is seen from outside."""
         return Path(f"/proc/{self.leader}/root") / inside.lstrip("/")
+
+    def _inside(self, command: Sequence[str], user: str) -> list[str]:
+        become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        return ["nsenter", f"--target={self.leader}", "--all", "env", "--chdir=/", *become, *command]
 
     def _booted(self) -> bool:
         if self._process.poll() is not None:
