@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, RecorderId, RecordingId, recording_id_of
@@ -202,10 +203,11 @@ def _links(ordered: Sequence[Segment]) -> Iterator[_Link]:
     for segment in ordered:
         if segment.rule.by is JoinBy.RISING_CHAPTER:
             yield from _by_chapter(segment, chapters)
-        elif segment.rule.by is not JoinBy.NOTHING:
+        elif segment.rule.by is JoinBy.TIME_THEN_SEQUENCE:
             yield from _by_time(segment, timed, starts)
-            if segment.rule.by is JoinBy.TIME_THEN_SEQUENCE:
-                yield from _by_number(segment, numbered)
+            yield from _by_number(segment, numbered)
+    for before, after in pairwise(timed):
+        yield from _by_mark(before, after)
 
 
 def _by_chapter(segment: Segment, chapters: Mapping[tuple[str, int], list[Segment]]) -> Iterator[_Link]:
@@ -231,14 +233,19 @@ def _by_time(segment: Segment, timed: Sequence[Segment], starts: Sequence[dateti
         delta = _delta(segment, other)
         if other is segment or abs(delta) > limit or _order(other) <= _order(segment) or _counts_back(segment, other):
             continue
-        if segment.rule.by is JoinBy.MARK_PLUS:
-            if "+" in other.fields.mark:
-                yield _Link(_Surety.MARK, delta, segment, other)
-        elif other.rule.by is JoinBy.TIME_THEN_SEQUENCE:
+        if other.rule.by is JoinBy.TIME_THEN_SEQUENCE:
             surety = _Surety.NEAR_TIME
             if abs(delta) <= tolerance:
                 surety = _Surety.TIME_AND_NUMBER if _follows(segment, other) else _Surety.TIME
             yield _Link(surety, delta, segment, other)
+
+
+def _by_mark(before: Segment, after: Segment) -> Iterator[_Link]:
+    """Yield a file with a `+` after the one right before it, unless a long pause shows that its true one is missing."""
+    if after.rule.by is JoinBy.MARK_PLUS is before.rule.by and "+" in after.fields.mark:
+        delta = _delta(before, after)  # zero where the length of the first is not known: then the mark decides alone
+        if abs(delta) <= timedelta(milliseconds=before.rule.gap_limit_ms):
+            yield _Link(_Surety.MARK, delta, before, after)
 
 
 def _by_number(segment: Segment, numbered: Mapping[int, list[Segment]]) -> Iterator[_Link]:

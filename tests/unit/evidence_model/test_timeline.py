@@ -194,6 +194,18 @@ def test_a_plus_joins_and_the_absence_of_one_does_not() -> None:
     assert names(group(files)) == [["a", "b+"], ["c"]]
 
 
+def test_a_plus_joins_by_itself_where_no_length_is_known_yet() -> None:
+    ten = timedelta(minutes=10)
+    files = [seg("a", seconds(0), length=None, rule=PLUS), seg("b+", ten, length=None, rule=PLUS, mark="+")]
+    (recording,) = group(files)
+    assert recording.findings == ()
+
+
+def test_a_plus_long_after_the_file_before_it_continues_one_that_is_missing() -> None:
+    recordings = group([seg("a", seconds(0), rule=PLUS), seg("b+", timedelta(hours=2), rule=PLUS, mark="+")])
+    assert [kinds(recording) for recording in recordings] == [[], [Irregularity.MISSING_NUMBERS]]
+
+
 def test_a_plus_whose_beginning_is_not_there_says_so() -> None:
     (recording,) = group([seg("b+", seconds(0), rule=PLUS, mark="+")])
     assert kinds(recording) == [Irregularity.MISSING_NUMBERS]
