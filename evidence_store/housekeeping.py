@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from evidence_model.errors import DamageError, UnavailableError
+from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from evidence_store.catalogue import open_catalogue_db
 from evidence_store.centre_book import Moment, moments, open_centre_db
@@ -40,6 +42,7 @@ class Housekeeper:
         clock: Clock,
         applied_size: Callable[[], int],
         on_reconciled: Callable[[Reconciliation], None],
+        on_finding: Callable[[Finding], None],
     ) -> None:
         self._paths = paths
         self._ledger = ledger
@@ -47,6 +50,7 @@ class Housekeeper:
         self._clock = clock
         self._applied_size = applied_size
         self._on_reconciled = on_reconciled
+        self._on_finding = on_finding
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-housekeeper", daemon=True)
         self._look_at = 0.0
@@ -60,7 +64,7 @@ class Housekeeper:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, DamageError):  # the next start finds it again
             self._ledger.settle(up_to=self._applied_size())
 
     def _run(self) -> None:
@@ -69,7 +73,9 @@ class Housekeeper:
                 self._ledger.settle(up_to=self._applied_size())
                 if self._is_due():
                     self._reconcile()
-            except (OSError, sqlite3.Error) as error:
+            except DamageError as error:
+                self._on_finding(Finding(error.code, Severity.DAMAGE, "log", {"error": str(error)[:300]}))
+            except (OSError, sqlite3.Error, UnavailableError) as error:
                 logs.event(_LOG, "store.housekeeping", level=logging.ERROR, problem=str(error))
 
     def _is_due(self) -> bool:

@@ -2,9 +2,10 @@
 
 1. *Stage*: everything a batch adds is one file, fsynced. Until step 2 it means nothing.
 2. *Sign*: the new checkpoint replaces `log/signed`, fsynced. This is the commit: from here the entries are in the log.
-3. *Apply*: tiles, bundles and envelopes are written, without fsync, from the stage alone.
+3. *Apply*: tiles and bundles are written, without fsync, from the stage alone.
 4. *Publish*: `log/checkpoint` shows the new size; then receipts may go out.
-5. *Settle*, later and for many batches at once: syncfs, and only then the stages are removed.
+5. *Settle*, a moment later and for many batches at once, in a thread beside: the envelopes are written to files of
+   their own, syncfs, and only then the stages are removed. Until then the stage is where an envelope is read.
 
 Recovery is the same apply: at every start (and after any error) stages above the signed size are dropped, the others
 are written again, and the root is computed from the disk and compared with what was signed.
@@ -25,6 +26,8 @@ from evidence_store.log_folder import Existing, LogFolder, StageFile
 from evidence_store.log_signer import LogSigner
 from evidence_store.stage import LogEntry, Stage, decode_stage, encode_stage, stage_name
 from host_io import durable
+
+MAX_UNSETTLED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,19 @@ class Appended:
     note: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsettled:
+    """A stage that is signed and applied but for its envelopes, and what may go when it is settled."""
+
+    file: StageFile
+    stage: Stage
+    superseded: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(entry.raw) for entry in self.stage.entries)
+
+
 class Ledger:
     """The only writer of a log; one thread appends, another may settle."""
 
@@ -62,7 +78,8 @@ class Ledger:
         self._signer = LogSigner(folder, signer)
         self._recovered = False
         self._stages = threading.Lock()  # who lists, applies or removes stage files
-        self._unsettled: list[tuple[StageFile, tuple[str, ...]]] = []
+        self._settling = threading.Lock()
+        self._unsettled: list[_Unsettled] = []
 
     def open(self, *, given_out: TreeHead | None = None) -> None:
         """Finish what an earlier run began, and check that the disk gives the root that was signed.
@@ -114,6 +131,8 @@ class Ledger:
         try:
             if not self._recovered:
                 self._recover()
+            if sum(each.size_bytes for each in self._unsettled) > MAX_UNSETTLED_BYTES:
+                self.settle()  # the disk does not keep up: who appends waits for it
             return self._append(entries)
         except OSError as error:
             raise LogFullError(
@@ -121,24 +140,28 @@ class Ledger:
             ) from error
 
     def settle(self, *, up_to: int | None = None) -> int:
-        """Bring everything applied so far onto the medium, then remove its stages; return how many.
+        """Bring everything logged so far onto the medium, then remove its stages; return how many.
 
         Stages above size `up_to` stay: who reads the log by its stages (the catalogue) is not that far yet.
         """
-        with self._stages:
-            ready = [each for each in self._unsettled if up_to is None or each[0].new_size <= up_to]
-        if not ready:
-            return 0
-        durable.sync_file_system(self._folder.root)
-        # Tiles, bundles and envelopes of these stages are on the medium now; nobody needs the stages any more.
-        with self._stages:
-            for stage, superseded in ready:
-                stage.path.unlink(missing_ok=True)
-                # Power fails here: the stage is applied once more at the next start, which changes nothing.
-                for folder in superseded:
-                    self._folder.clear_superseded(folder)
-            self._unsettled = [each for each in self._unsettled if each not in ready]
-        return len(ready)
+        with self._settling:
+            with self._stages:
+                ready = [each for each in self._unsettled if up_to is None or each.file.new_size <= up_to]
+            if not ready:
+                return 0
+            for each in ready:
+                for entry in each.stage.entries:
+                    self._folder.put_envelope(entry.hash, entry.raw, existing=Existing.EQUAL_OR_TORN)
+            durable.sync_file_system(self._folder.root)
+            # Tiles, bundles and envelopes of these stages are on the medium now; nobody needs the stages any more.
+            with self._stages:
+                for each in ready:
+                    each.file.path.unlink(missing_ok=True)
+                    # Power fails here: the stage is applied once more at the next start, which changes nothing.
+                    for folder in each.superseded:
+                        self._folder.clear_superseded(folder)
+                self._unsettled = [each for each in self._unsettled if all(each is not done for done in ready)]
+            return len(ready)
 
     def _append(self, entries: Sequence[LogEntry]) -> Appended:
         plan = self._plan([entry.leaf for entry in entries])
@@ -148,9 +171,10 @@ class Ledger:
         # Power fails here: nothing is signed, the next start drops the stage, the stations still hold the events.
         note = self._signer.sign(plan)
         # Power fails here: the entries are in the log; the next start writes them from the stage.
-        self._apply(plan, Stage(plan.old.size, tuple(entries)), Existing.EQUAL)
+        for write in plan.writes:
+            self._folder.put(write.path, write.data)
         with self._stages:
-            self._unsettled.append((stage, plan.superseded))
+            self._unsettled.append(_Unsettled(stage, Stage(plan.old.size, tuple(entries)), plan.superseded))
         self._folder.publish(note)
         # Power fails here: the next start writes and publishes the same bytes again.
         self._recovered = True
@@ -162,18 +186,18 @@ class Ledger:
             raise LogRecordMissingError(
                 f"{self._folder.signed}: not there, but the log is not empty; restore it, nothing is signed until then"
             )
-        with self._stages:
+        with self._settling, self._stages:
             self._unsettled = []
             for stage in self._folder.stages():
                 if stage.new_size > self._signer.last.size:
                     durable.unlink(stage.path)  # staged, never signed: the stations still hold these events
                     continue
-                self._unsettled.append((stage, self._apply_again(stage)))
+                self._unsettled.append(self._apply_again(stage))
         self._check_disk()
         self._folder.publish(self.note)
         self._recovered = True
 
-    def _apply_again(self, stage: StageFile) -> tuple[str, ...]:
+    def _apply_again(self, stage: StageFile) -> _Unsettled:
         entries = decode_stage(stage.path.read_bytes(), where=str(stage.path))
         if (entries.old_size, entries.new_size) != (stage.old_size, stage.new_size):
             raise StageDamagedError(f"{stage.path}: holds entries {entries.old_size} to {entries.new_size}; restore it")
@@ -188,15 +212,9 @@ class Ledger:
             read_tile=self._folder.read_tile,
             read_bundle=self._folder.read_bundle,
         )
-        self._apply(plan, entries, Existing.EQUAL_OR_TORN)
-        return plan.superseded
-
-    def _apply(self, plan: SequencePlan, stage: Stage, existing: Existing) -> None:
-        """Write what the stage holds; any part of it may be there already."""
-        for entry in stage.entries:
-            self._folder.put_envelope(entry.hash, entry.raw, existing=existing)
         for write in plan.writes:
-            self._folder.put(write.path, write.data, existing=existing)
+            self._folder.put(write.path, write.data, existing=Existing.EQUAL_OR_TORN)
+        return _Unsettled(stage, entries, plan.superseded)
 
     def _check_disk(self) -> None:
         """Compute the root from the tiles and compare it with what was signed; raises LogDamagedError."""

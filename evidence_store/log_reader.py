@@ -21,6 +21,7 @@ class LogReader:
     def __init__(self, folder: LogFolder) -> None:
         self._folder = folder
         self._by_checksum: dict[bytes, bytes] = {}
+        self._staged: dict[bytes, bytes] = {}
         self._scanned = False
 
     def leaf(self, index: int, size: int) -> Leaf:
@@ -34,6 +35,7 @@ class LogReader:
             LogFileMissingError: a bundle or an envelope is not there.
             DamageError, RefusedError: one is not what was logged.
         """
+        self._forget()
         for number in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
             for place, leaf in enumerate(self._leaves(number, size)):
                 index = number * TILE_WIDTH + place
@@ -42,7 +44,7 @@ class LogReader:
 
     def envelope_hash(self, checksum: bytes) -> bytes | None:
         """Return the name of the envelope whose leaf has this checksum, or None if it is nowhere."""
-        if checksum not in self._by_checksum and not self._scanned:
+        if not self._by_checksum:
             self._read_stages()
         if checksum not in self._by_checksum and not self._scanned:
             self._scanned = True
@@ -58,8 +60,29 @@ class LogReader:
         envelope_hash = self.envelope_hash(leaf.checksum)
         if envelope_hash is None:
             raise LogFileMissingError(f"the envelope of entry {index} is not there; restore the log from a replica")
-        envelope = parse_envelope(self._folder.envelope_path(envelope_hash).read_bytes())
+        envelope = parse_envelope(self.raw_envelope(envelope_hash))
         return LoggedEvent(index, envelope_hash, parse_event(envelope))
+
+    def raw_envelope(self, envelope_hash: bytes) -> bytes:
+        """Return an envelope's bytes, from its file, or from the stage as long as it has none.
+
+        Raises:
+            LogFileMissingError: it is in neither.
+        """
+        for _ in range(2):  # the file may appear and the stage go while we look
+            try:
+                return self._folder.envelope_path(envelope_hash).read_bytes()
+            except FileNotFoundError:
+                if envelope_hash not in self._staged:
+                    self._read_stages()
+                if envelope_hash in self._staged:
+                    return self._staged[envelope_hash]
+        raise LogFileMissingError(f"{self._folder.envelope_path(envelope_hash)}: not there; restore it from a replica")
+
+    def _forget(self) -> None:
+        self._by_checksum.clear()
+        self._staged.clear()
+        self._scanned = False
 
     def _read_stages(self) -> None:
         """The stages hold what was logged last: usually all that is asked for, without a look at a million names."""
@@ -70,6 +93,7 @@ class LogReader:
                 continue
             for entry in entries:
                 self._remember(entry.hash)
+                self._staged[entry.hash] = entry.raw
 
     def _remember_name(self, path: Path) -> None:
         try:

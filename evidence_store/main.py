@@ -139,6 +139,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             clock=clock,
             applied_size=lambda: sequencer.applied_size,
             on_reconciled=inbox.put,
+            on_finding=inbox.put,
         )
         tokens = TokenBook(paths, clock, stations=lambda: [each.id for each in sequencer.trusted.stations])
         app = UploadApp(uploads, vault, station_of=tokens.station_of, on_finished=service.worker.wake)

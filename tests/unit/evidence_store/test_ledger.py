@@ -76,7 +76,6 @@ def test_batches_give_proofs_and_a_sound_log(tmp_path: Path) -> None:
                 leaf_hash=leaf, index=index, size=log.head.size, proof=log.inclusion_proof(index), root=log.head.root
             )
         heads.append(appended.head)
-    assert audit_codes(tmp_path, [station]) == []
     assert ledger.settle() == 6
     assert LogFolder(tmp_path).stages() == []
     assert audit_codes(tmp_path, [station]) == []
@@ -88,17 +87,38 @@ def test_a_restart_goes_on_where_the_log_stood(tmp_path: Path) -> None:
     for count in (5, 251, 7):
         opened(tmp_path).append(entries(station, count))  # never settled: each start applies the stages again
     assert len(LogFolder(tmp_path).stages()) == 3
-    assert opened(tmp_path).size == 263
+    ledger = opened(tmp_path)
+    assert ledger.size == 263
+    ledger.settle()
     assert audit_codes(tmp_path, [station]) == []
 
 
-def test_files_torn_by_a_power_failure_are_written_again_from_the_stages(tmp_path: Path) -> None:
+class PowerFailedError(Exception):
+    """The lights went out."""
+
+
+def power_fails(*_: object) -> None:
+    raise PowerFailedError
+
+
+def settle_until_power_fails(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write everything, and stop before anything of it is promised to be on the medium."""
+    with monkeypatch.context() as patch:
+        patch.setattr("host_io.durable.sync_file_system", power_fails)
+        with pytest.raises(PowerFailedError):
+            ledger.settle()
+
+
+def test_files_torn_by_a_power_failure_are_written_again_from_the_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     station, ledger = FakeStation(), opened(tmp_path)
     ledger.append(entries(station, 200))
     ledger.settle()
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     ledger.append(entries(station, 100))
     ledger.append(entries(station, 3))
+    settle_until_power_fails(ledger, monkeypatch)
     kept = {tmp_path / "signed", tmp_path / "checkpoint", *(stage.path for stage in LogFolder(tmp_path).stages())}
     new = sorted({path for path in tmp_path.rglob("*") if path.is_file()} - before - kept)
     assert len(new) > 103
@@ -112,19 +132,35 @@ def test_files_torn_by_a_power_failure_are_written_again_from_the_stages(tmp_pat
         else:
             path.write_bytes(bytes(len(data)))
     (tmp_path / "checkpoint").write_bytes(b"")
-    assert opened(tmp_path).size == 303
+    ledger = opened(tmp_path)
+    assert ledger.size == 303
+    ledger.settle()
     assert audit_codes(tmp_path, [station]) == []
 
 
-def test_a_changed_file_is_not_taken_for_a_torn_one(tmp_path: Path) -> None:
+def test_a_changed_file_is_not_taken_for_a_torn_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     station, ledger = FakeStation(), opened(tmp_path)
     batch = entries(station, 3)
     ledger.append(batch)
+    settle_until_power_fails(ledger, monkeypatch)
     path = LogFolder(tmp_path).envelope_path(batch[1].hash)
     path.chmod(0o600)
     path.write_bytes(path.read_bytes().replace(b"A", b"B", 1))
     with pytest.raises(AlreadyDifferentError):
+        opened(tmp_path).settle()
+    tile = tmp_path / "tile/0/000.p/3"
+    tile.chmod(0o600)
+    tile.write_bytes(tile.read_bytes()[::-1])
+    with pytest.raises(AlreadyDifferentError):
         opened(tmp_path)
+
+
+def test_a_disk_that_does_not_keep_up_holds_back_who_appends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    station, ledger = FakeStation(), opened(tmp_path)
+    monkeypatch.setattr("evidence_store.ledger.MAX_UNSETTLED_BYTES", 10_000)
+    for _ in range(20):
+        ledger.append(entries(station, 5))
+        assert len(LogFolder(tmp_path).stages()) <= 4
 
 
 @pytest.mark.parametrize("name", ["tile/0/000.p/5", "tile/entries/000.p/5"])

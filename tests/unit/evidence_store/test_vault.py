@@ -3,15 +3,15 @@
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding
-from evidence_store.vault import Adopted, Rejected, StoppedError, Vault
+from evidence_store.vault import Adopted, Handed, Rejected, StoppedError, Vault
 from evidence_store.vault_worker import VaultWorker
-from host_io import durable
 from host_io.clock import SystemClock
 from tests.fakes.manual_clock import ManualClock
 
@@ -138,19 +138,36 @@ def worker_of(vault: Vault, results: Results) -> VaultWorker:
     return VaultWorker(vault, SystemClock(), on_result=results.add, on_finding=results.find)
 
 
-def test_small_files_pass_by_a_big_one(vault: Vault) -> None:
-    big = hand_over(vault, b"b" * (300 << 20))
-    durable.sync_file_system(vault.root)  # its pages are clean: what is left to do is to read them
-    small = {hand_over(vault, bytes([number])) for number in range(20)}
+class SlowVault(Vault):
+    """A vault whose medium takes its time for one file."""
+
+    slow: Digest | None = None
+    gate = threading.Event()
+
+    def adopt(self, handed: Handed, *, is_stopping: Callable[[], bool] = lambda: False) -> Adopted | Rejected:
+        if handed.digest == self.slow:
+            assert self.gate.wait(20)
+        return super().adopt(handed, is_stopping=is_stopping)
+
+
+def test_small_files_pass_by_a_big_one(tmp_path: Path) -> None:
+    vault = SlowVault(tmp_path / "vault", reserve_bytes=0, clock=ManualClock())
+    vault.make_folders()
+    vault.slow = hand_over(vault, b"b" * 1000)
     results = Results()
     worker = worker_of(vault, results)
     worker.start()
     try:
+        small = {hand_over(vault, bytes([number])) for number in range(20)}
+        worker.wake()
+        results.wait(20)
+        assert {result.digest for result in results.results} == small
+        vault.gate.set()
         results.wait(21)
     finally:
+        vault.gate.set()
         worker.stop()
-    assert [result.digest for result in results.results][-1] == big
-    assert {result.digest for result in results.results[:-1]} == small
+    assert results.results[-1].digest == vault.slow
 
 
 def test_a_worker_finds_what_comes_later_and_stops_at_once(vault: Vault) -> None:
