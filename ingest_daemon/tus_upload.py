@@ -156,8 +156,10 @@ class _Uploader(Uploader):
                 break
             before = self.offset
             self.offset = self.get_offset()
-            if self.offset != before:
+            if self.offset > before:
                 return
+            if self.offset < before:
+                raise StoreAwayError(f"{self.url}: it has {self.offset} bytes, and had {before}")
         raise StoreAwayError(f"{self.url}: a chunk was not taken: {_words(answer)}")
 
     def _ask(self, method: str, url: str, headers: dict[str, str], data: bytes | None = None) -> requests.Response:
