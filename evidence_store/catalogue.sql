@@ -89,7 +89,8 @@ create table if not exists item (                       -- one file of one recor
   reread_index integer,                                 -- its footage.reread, null until then
   received_index integer,                               -- its store.received: the vault has its bytes
   received_unix_ms integer,                             -- when they were read back there
-  recording_id text                                     -- null until grouped
+  recording_id text,                                    -- null until grouped
+  recording_place integer                               -- 0 for its first file
 ) strict, without rowid;
 create index if not exists item_of_recorder on item (recorder_id, raw_path);
 create index if not exists item_of_recording on item (recording_id);

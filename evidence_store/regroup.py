@@ -87,8 +87,9 @@ def _insert(db: sqlite3.Connection, recording: Recording, item_of: dict[str, sql
         ),
     )
     db.executemany(
-        "update item set recording_id = ? where asset_id = ? and recording_id is not ?",
-        [(recording_id, segment.asset_id, recording_id) for segment in recording.segments],
+        "update item set recording_id = ?1, recording_place = ?2 where asset_id = ?3"
+        " and (recording_id is not ?1 or recording_place is not ?2)",
+        [(recording_id, place, segment.asset_id) for place, segment in enumerate(recording.segments)],
     )
     db.executemany(
         "insert into recording_finding (recording_id, place, kind, details) values (?, ?, ?, ?)",
