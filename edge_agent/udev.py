@@ -4,6 +4,7 @@ Its own loop, not pyudev's observer: that one dies with the first overrun of the
 error the monitor is made anew and everything is looked at again; and so it is every quarter of a minute.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -61,7 +62,10 @@ class UdevWatch:
         context = pyudev.Context()
         monitor = pyudev.Monitor.from_netlink(context, source=self._source)
         monitor.filter_by("block")
-        monitor.set_receive_buffer_size(RECEIVE_BUFFER_BYTES)
+        # Without CAP_NET_ADMIN (the unit has it not) it grows to net.core.rmem_max only: an overrun then just means that
+        # everything is looked at.
+        with contextlib.suppress(PermissionError):
+            monitor.set_receive_buffer_size(RECEIVE_BUFFER_BYTES)
         monitor.start()  # before the first look: what comes in between is then an event
         self._on_present(present_volumes(context))
         waited = 0.0
