@@ -63,8 +63,10 @@ def dock_inline(
     """
     with agent_lock(paths), _open(paths, config, clock, settings or _BY_HAND) as station:
         docking = Docking(session_id=new_session_id(), place=path.absolute(), recorder=recorder)
-        session = Session(station, docking, patience=stop or threading.Event(), on_progress=on_progress)
-        return session.run()
+        patience = stop or threading.Event()
+        result = Session(station, docking, patience=patience, on_progress=on_progress).run()
+        station.rereader.drain(patience)  # what an earlier stop left over: nobody else does it
+        return result
 
 
 def preflight_inline(

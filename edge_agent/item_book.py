@@ -118,7 +118,7 @@ class ItemBook:
         """Note bytes that lie in the spool until the store has them."""
         self._db.execute(
             "insert into spool_blob (digest, size_bytes, place, made_unix_ms) values (?, ?, ?, ?)"
-            " on conflict (digest) do update set made_unix_ms = excluded.made_unix_ms",
+            " on conflict (digest) do update set made_unix_ms = excluded.made_unix_ms, place = excluded.place",
             (digest.raw, size_bytes, place, at_unix_ms),
         )
 

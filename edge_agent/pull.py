@@ -153,7 +153,7 @@ class Puller:
             if not self._is_quiet(candidate):
                 return self._look_again_later(candidate)
             if (item := self._safe_item(candidate.file)) is not None:
-                self._sealer.put(MetAgain(asset_id=item.asset_id))
+                self._sealer.put(MetAgain(listed=candidate.file, asset_id=item.asset_id))
                 self._board.finish_file(candidate.file.size_bytes)
                 return False
             self._copy(candidate.file)

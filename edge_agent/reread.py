@@ -23,6 +23,7 @@ from edge_agent.inspection import Inspect
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
 from edge_agent.listing import ListedFile
+from edge_agent.ports import Patience
 from edge_agent.profile_reader import ProfileSet, UnknownProfileError
 from edge_agent.spool import Spool
 from evidence_model.canonical import Json
@@ -40,6 +41,7 @@ _MOST_BYTES: Final = 64 << 20  # of one batch: what was read is said soon after
 _MAKE_WAY_CHUNKS: Final = 16
 _FAST_BYTES_PER_SECOND: Final = 256 << 20  # no recorder behind USB is as fast; such a source competes for our own disk
 _MAKE_WAY_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.5
 _LOG = logging.getLogger("edge_agent.reread")
 
 
@@ -81,6 +83,7 @@ class Rereader:
         self._open: set[AssetId] = set()  # waiting or being read
         self._damaged: set[AssetId] = set()
         self._closing = False
+        self._running = workers
         self._threads = [
             threading.Thread(target=self._run, name=f"reread-{number}", daemon=True) for number in range(workers)
         ]
@@ -120,7 +123,14 @@ class Rereader:
     def wait_for(self, asset_ids: set[AssetId], *, seconds: float) -> bool:
         """Wait until none of these is to be read any more; False if that took longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._closing or not (asset_ids & self._open), seconds)
+            return self._changed.wait_for(lambda: not self._running or not (asset_ids & self._open), seconds)
+
+    def drain(self, patience: Patience) -> None:
+        """Wait until nothing is left to be read again, or told to stop."""
+        while not patience.is_set():
+            with self._changed:
+                if self._changed.wait_for(lambda: not self._running or not self._open, _LOOK_SECONDS):
+                    return
 
     def take_damaged(self, asset_ids: set[AssetId]) -> set[AssetId]:
         """Return which of these read differently and were set aside, once."""
@@ -130,6 +140,14 @@ class Rereader:
         return found
 
     def _run(self) -> None:
+        try:
+            self._read_on()
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def _read_on(self) -> None:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # copying and people come first
         with self._journal.desk() as desk, ThreadPoolExecutor(1, thread_name_prefix="chunks") as helper:
@@ -226,7 +244,7 @@ class Rereader:
         with desk.transaction():
             now = unix_ms(self._journal.clock.now())
             for digest, blob in zip(digests, blobs, strict=True):
-                desk.items.note_blob(digest, len(blob), place="blobs", at_unix_ms=now)
+                desk.items.note_blob(digest, len(blob), place=self._spool.place_of(digest), at_unix_ms=now)
             for place, one in enumerate(right):
                 chunks, probe = digests[2 * place], digests[2 * place + 1]
                 fields: dict[str, Json] = one.fields.as_body()
@@ -252,6 +270,7 @@ class Rereader:
                     subject = file_subject(one.item.recorder_id, one.item.raw_path)
                     desk.find(Finding(finding.code, finding.severity, subject, finding.details))
                 desk.cure(DAMAGED, file_subject(one.item.recorder_id, one.item.raw_path))
+        self._spool.drop_doubles(digests)
 
     def _set_aside(self, desk: Desk, item: KnownItem, why: str) -> None:
         """Quarantine a copy that our disk does not give back as it was written, and tell people."""

@@ -16,6 +16,7 @@ from edge_agent.errors import SpoolWriteError
 from edge_agent.facts import Pulled, footage_pulled
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
+from edge_agent.listing import ListedFile
 from edge_agent.spool import Part, Spool
 from evidence_model.ids import AssetId, SessionId
 from evidence_model.instants import unix_ms
@@ -37,6 +38,7 @@ class Copied:
 class MetAgain:
     """A file of which an earlier docking brought the bytes."""
 
+    listed: ListedFile
     asset_id: AssetId
 
 
@@ -44,8 +46,9 @@ class MetAgain:
 class Sealed:
     """What became of a finished copy; told after the commit."""
 
-    pulled: Pulled
+    listed: ListedFile
     asset_id: AssetId
+    size_bytes: int
     to_reread: bool
     lost: bool = False  # the name was taken away before the commit: copy it again
 
@@ -104,14 +107,20 @@ class Sealer:
             raise self._failure
 
     def _run(self) -> None:
-        with self._journal.desk() as desk:
+        """Seal until told to end; after a failure, which the session's thread raises, drop what still comes."""
+        with contextlib.ExitStack() as stack:
+            desk: Desk | None = None
+            try:
+                desk = stack.enter_context(self._journal.desk())
+            except BaseException as error:  # noqa: BLE001 - the session's thread raises it
+                self._failure = error
             ended = False
             while not ended:
                 batch, taken, ended = self._next_batch()
                 try:
-                    if batch and self._failure is None:
+                    if batch and desk is not None and self._failure is None:
                         self._seal(desk, batch)
-                except BaseException as error:  # noqa: BLE001 - the session's thread raises it
+                except BaseException as error:  # noqa: BLE001 - the same
                     self._failure = error
                 finally:
                     if self._failure is not None:
@@ -147,10 +156,9 @@ class Sealer:
         # if power fails here: whole copies under their digests that no record names; the next pull takes the name again
         with desk.transaction():
             done = [self._record(desk, plan) for plan in plans]
-            for entry in batch:
-                if isinstance(entry, MetAgain):
-                    desk.items.note_in_session(self._session_id, entry.asset_id, is_new=False)
+            done += [self._record_met_again(desk, entry) for entry in batch if isinstance(entry, MetAgain)]
         # if power fails here: all is said; the wake file is only a hint
+        self._spool.drop_doubles(plan.copied.pulled.digest for plan in plans)
         for plan in plans:
             self._spool.settle(plan.copied.part)
             if not plan.place:
@@ -172,7 +180,7 @@ class Sealer:
         there = self._spool.has_footage(pulled.digest, pulled.size_bytes)
         desk.items.forget_partial(plan.copied.part.name)
         if not there and (known is None or not known.receipted):
-            return Sealed(pulled=pulled, asset_id=pulled.asset_id, to_reread=False, lost=True)
+            return Sealed(listed=pulled.listed, asset_id=pulled.asset_id, size_bytes=0, to_reread=False, lost=True)
         now = unix_ms(self._journal.clock.now())
         if plan.place and there:
             desk.items.note_blob(pulled.digest, pulled.size_bytes, place="footage", at_unix_ms=now)
@@ -186,9 +194,23 @@ class Sealer:
         for finding in pulled.findings:
             desk.find(finding)
         return Sealed(
-            pulled=pulled,
+            listed=pulled.listed,
             asset_id=pulled.asset_id,
+            size_bytes=pulled.size_bytes,
             to_reread=there and (known is None or known.reread_seq is None),
+        )
+
+    def _record_met_again(self, desk: Desk, entry: MetAgain) -> Sealed:
+        item = desk.items.find(entry.asset_id)
+        desk.items.note_in_session(self._session_id, entry.asset_id, is_new=False)
+        return Sealed(
+            listed=entry.listed,
+            asset_id=entry.asset_id,
+            size_bytes=0,
+            # a stop may have left it to be read again
+            to_reread=item is not None
+            and item.reread_seq is None
+            and self._spool.has_footage(item.digest, item.size_bytes),
         )
 
 
@@ -200,5 +222,5 @@ def is_safe(item: KnownItem, spool: Spool) -> bool:
 def _drop_all(batch: Sequence[Copied | MetAgain]) -> None:
     for entry in batch:
         if isinstance(entry, Copied):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(BaseException):  # a stop in the middle of it leaves a part that nobody names
                 entry.part.drop()

@@ -195,7 +195,9 @@ class Session:
         # if power fails here: a blob that no record names, removed at start
         with desk.transaction():
             desk.sessions.meet(identity)
-            desk.items.note_blob(digest, len(data), place="blobs", at_unix_ms=unix_ms(seen.docked_at))
+            desk.items.note_blob(
+                digest, len(data), place=self._station.spool.place_of(digest), at_unix_ms=unix_ms(seen.docked_at)
+            )
             for finding in findings:
                 desk.find(finding)
             event = desk.say(
@@ -320,16 +322,15 @@ class Session:
             with contextlib.suppress(EvidockError):
                 sealer.finish()  # what was copied whole before an interruption is sealed all the same
             raise
-        finally:
-            self._row.pulled_byte_count = sum(file.size_bytes for file in self._listed_of.values())
         return outcome
 
     def _on_sealed(self, sealed: Sealed) -> None:
         """Called by the sealer's thread after its commit."""
         if sealed.lost:
-            self._lost.append(sealed.pulled.listed)
+            self._lost.append(sealed.listed)
             return
-        self._listed_of[sealed.asset_id] = sealed.pulled.listed
+        self._listed_of[sealed.asset_id] = sealed.listed
+        self._row.pulled_byte_count += sealed.size_bytes
         if sealed.to_reread:
             self._sealed.add(sealed.asset_id)
             self._station.rereader.put(sealed.asset_id)

@@ -160,6 +160,16 @@ class Spool:
             durable.rename_all(moves)
         return digests
 
+    def place_of(self, digest: Digest) -> str:
+        """Return the folder from which these bytes are handed over: the same bytes can be a file and a small blob."""
+        return "footage" if self.footage_path(digest).exists() else "blobs"
+
+    def drop_doubles(self, digests: Iterable[Digest]) -> None:
+        """Remove small blobs that lie among the footage too (the chunk list of an empty file is an empty file)."""
+        for digest in digests:
+            if self.footage_path(digest).exists() and self.blob_path(digest).exists():
+                durable.unlink(self.blob_path(digest))
+
     def set_aside(self, digest: Digest) -> Path | None:
         """Move a damaged copy into quarantine for good, or return None if there is none."""
         target = self.quarantine / f"{digest.hex}-{secrets.token_hex(4)}"

@@ -69,10 +69,11 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield db
+        commit(db)
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # a full disk may have rolled it back already
+            db.execute("ROLLBACK")
         raise
-    commit(db)
 
 
 def commit(db: sqlite3.Connection) -> None:
