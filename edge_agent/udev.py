@@ -62,8 +62,8 @@ class UdevWatch:
         context = pyudev.Context()
         monitor = pyudev.Monitor.from_netlink(context, source=self._source)
         monitor.filter_by("block")
-        # Without CAP_NET_ADMIN (the unit has it not) it grows to net.core.rmem_max only: an overrun then just means that
-        # everything is looked at.
+        # Without CAP_NET_ADMIN (the unit has it not) it grows to net.core.rmem_max only: an overrun then just means
+        # that everything is looked at.
         with contextlib.suppress(PermissionError):
             monitor.set_receive_buffer_size(RECEIVE_BUFFER_BYTES)
         monitor.start()  # before the first look: what comes in between is then an event

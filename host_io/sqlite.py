@@ -1,5 +1,6 @@
 """SQLite connections: WAL, foreign keys, STRICT schema from a file, single-writer transactions."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         yield db
         commit(db)
     except BaseException:
-        if db.in_transaction:  # a full disk may have rolled it back already
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk may have rolled it back already
             db.execute("ROLLBACK")
         raise
 

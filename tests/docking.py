@@ -163,7 +163,9 @@ class DockHome:
         """Prove that spool, station.db and journal tell one story, and that nothing lies around that nobody names."""
         assert len(list((self.spool / "incoming").iterdir())) == partial_count
         for place in ("footage", "blobs"):
-            named = {bytes(row[0]).hex() for row in self.rows(f"select digest from spool_blob where place = '{place}'")}  # type: ignore[call-overload]
+            named = {
+                str(row[0]) for row in self.rows("select lower(hex(digest)), place from spool_blob") if row[1] == place
+            }
             present = {path.name for path in (self.spool / place).iterdir()}
             assert present == named, (place, present - named, named - present)
             for path in (self.spool / place).iterdir():
@@ -205,13 +207,12 @@ class DockHome:
 
     def _check_chain(self) -> None:
         verifier = verifier_for(self.home.station.public_key)
-        previous, seq = bytes(32), 0
-        for (raw,) in self.rows("select raw from envelope order by seq"):
+        previous = bytes(32)
+        for seq, (raw,) in enumerate(self.rows("select raw from envelope order by seq"), start=1):
             assert isinstance(raw, bytes)
             envelope = parse_envelope(raw)
             verify_envelope(envelope, [verifier])
             view = parse_event(envelope)
-            seq += 1
             assert (view.source.seq, view.source.prev) == (seq, previous)
             previous = envelope_hash(raw)
 
@@ -236,10 +237,10 @@ def tree_of(folder: Path) -> dict[bytes, bytes]:
     found = {}
     for parent, _, names in os.walk(root):
         for name in names:
-            path = os.path.join(parent, name)
-            if os.path.isfile(path) and not os.path.islink(path):
-                with open(path, "rb") as file:
-                    found[os.path.relpath(path, root)] = file.read()
+            raw_path = parent + b"/" + name
+            path = Path(os.fsdecode(raw_path))
+            if path.is_file() and not path.is_symlink():
+                found[raw_path[len(root) + 1 :]] = path.read_bytes()
     return found
 
 
