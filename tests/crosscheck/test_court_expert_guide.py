@@ -39,6 +39,7 @@ class HandedOver:
         note = ledger.append(self.older).note
         (folder / "older-checkpoint").write_bytes(note)
         ledger.append(newer)
+        ledger.settle()
         self.event = self.older[4].raw  # the second event about the item
         digest = hashlib.sha256(FOOTAGE).hexdigest()
         self.footage = folder / "vault" / "sha256" / digest[:2] / digest[2:4] / digest
