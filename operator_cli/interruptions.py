@@ -1,6 +1,6 @@
 """The interruptions of a recording and what was said about each (WH-R18)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -66,15 +66,18 @@ def interruption(recording: Recording, number: int) -> Interruption:
     )
 
 
-def explanations(recording: Recording, notes: Iterable[Note]) -> dict[int, str]:
-    """Return number of the interruption → the newest note about it."""
-    known = list(notes)
+def explanations(
+    recording: Recording, notes: Iterable[Note], *, reasons: Mapping[str, str] | None = None
+) -> dict[int, str]:
+    """Return number of the interruption → the newest note about it; `reasons` has the words for the reasons' ids."""
+    known, words = list(notes), reasons or {}
     found: dict[int, str] = {}
     for number in range(1, len(gaps_of(recording)) + 1):
         one = interruption(recording, number)
         for note in known:
             if (note.from_at, note.until_at) == (one.from_at, one.until_at) and (one.from_at or one.until_at):
-                found[number] = f"{note.reason}: {note.text}" if note.text else note.reason
+                reason = words.get(note.reason, note.reason)
+                found[number] = f"{reason}: {note.text}" if note.text else reason
     return found
 
 

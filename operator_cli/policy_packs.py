@@ -1,8 +1,10 @@
 """The policy packs that come with this version, by name."""
 
+from collections.abc import Mapping
 from importlib import resources
 
 from operator_cli.errors import NotThereError
+from operator_cli.texts import Language
 from policies.model import Pack
 from policies.reader import read_pack
 
@@ -27,3 +29,8 @@ def pack_text(name: str) -> str:
 def shipped_pack(name: str) -> Pack:
     """Read a shipped pack."""
     return read_pack(pack_text(name), name=f"{name}.toml")
+
+
+def reason_words(pack: Pack, language: Language) -> Mapping[str, str]:
+    """Return id → words of the reasons for which recording may stop (WH-R18, MS-D16)."""
+    return {one.id: one.zh if language is Language.ZH else one.en for one in pack.interruption_reasons.values()}

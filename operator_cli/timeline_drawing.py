@@ -70,14 +70,19 @@ def draw(
 
 def _head(recording: Recording, texts: Texts, zone: ZoneInfo) -> str:
     start, end = recording.start_at, recording.end_at
-    unknown = texts("word.unknown")
+    when = texts("timeline.no_time")
+    if isinstance(start, Known):
+        when = texts(
+            "timeline.when",
+            day=start.value.astimezone(zone).strftime("%Y-%m-%d"),
+            start=clock_time(start.value, zone),
+            end=clock_time(end.value, zone) if isinstance(end, Known) else texts("word.unknown"),
+        )
     return texts(
         "timeline.head",
         id=recording.id,
         recorder=recording.recorder_id,
-        day=start.value.astimezone(zone).strftime("%Y-%m-%d") if isinstance(start, Known) else unknown,
-        start=clock_time(start.value, zone) if isinstance(start, Known) else unknown,
-        end=clock_time(end.value, zone) if isinstance(end, Known) else unknown,
+        when=when,
         files=len(recording.segments),
         gaps=len(gaps_of(recording)),
     )

@@ -1,5 +1,6 @@
 """`evidock custody`: the log, read only."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def log(invocation: Invocation, *, asset: str | None, recording: str | None, lim
     """List what stands in the log, in its order."""
     config = _of_a_store(invocation)
     zone = zone_of(config.zone)
-    with queries.open_catalogue(invocation.paths) as db:
+    with contextlib.closing(queries.open_catalogue(invocation.paths)) as db:
         entries = queries.custody_log(db, asset_id=asset, recording_id=recording, limit=limit)
     rows = [
         (
@@ -51,10 +52,10 @@ def log(invocation: Invocation, *, asset: str | None, recording: str | None, lim
 def show(invocation: Invocation, *, id_: str) -> int:
     """Show one event by its place in the log, its id, or the hash of its envelope."""
     _of_a_store(invocation)
-    with queries.open_catalogue(invocation.paths) as db:
+    with contextlib.closing(queries.open_catalogue(invocation.paths)) as db:
         entry = queries.find_event(db, id_)
     path = queries.envelope_path(invocation.paths, entry.hash)
-    envelope = parse_envelope(path.read_bytes())
+    envelope = parse_envelope(queries.read_envelope(invocation.paths, entry.hash))
     known = trust.read_trust(invocation.paths.trust)
     signers = [(signature.key_id, known.source_of(signature.key_id)) for signature in envelope.signatures]
     verified = _verifies(envelope, known)

@@ -1,6 +1,8 @@
 """`evidock recordings`: search, show, timeline; the words people add are in recordings_words.py."""
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import click
@@ -19,10 +21,12 @@ from operator_cli.home_catalogue import home_catalogue
 from operator_cli.interruptions import explanations, gap_length_ms
 from operator_cli.invocation import Invocation
 from operator_cli.people_time import parse_people_time, people_time, zone_of
-from operator_cli.policy_packs import shipped_pack
+from operator_cli.policy_packs import reason_words, shipped_pack
 from operator_cli.progress_line import duration_text
 from operator_cli.timeline_drawing import draw, gaps_of
 from policies.model import Pack
+
+_PAGE = 500
 
 recordings = group("recordings")
 for _spoken in (tag, note, mark):
@@ -57,12 +61,11 @@ def list_(
         since_at=parse_people_time(since, zone, option="--since") if since else None,
         until_at=parse_people_time(until, zone, option="--until") if until else None,
         tags={"case": case} if case else {},
-        untagged=untagged,
         text=text,
         limit=limit,
     )
     with home_catalogue(invocation.paths, config) as db:
-        found = queries.list_recordings(db, wanted)
+        found = list(_lacking_tags(db, wanted, pack)) if untagged else queries.list_recordings(db, wanted)
     texts = invocation.texts
     rows = [
         (
@@ -109,13 +112,17 @@ def timeline(invocation: Invocation, *, id_: str | None, recorder: str | None) -
     config = invocation.config()
     zone = zone_of(config.zone)
     texts = invocation.texts
+    words = reason_words(shipped_pack(config.policy), invocation.language)
     documents: list[dict[str, object]] = []
     people: list[str] = []
     with home_catalogue(invocation.paths, config) as db:
         wanted = queries.show_recording(db, id_).summary.id if id_ else None
         for recording in queries.timeline(db, recorder=recorder, recording=wanted):
-            notes = explanations(recording, queries.show_recording(db, recording.id).notes)
-            documents.append(recording_as_json(recording, notes))
+            said = queries.show_recording(db, recording.id).notes
+            documents.append(recording_as_json(recording, explanations(recording, said)))
+            notes = explanations(
+                recording, said, reasons=reason_words(shipped_pack(config.policy), invocation.language)
+            )
             people += ["", *draw(recording, texts, zone=zone, width=invocation.columns(), notes=notes)]
     invocation.answer(documents, people[1:] if people else [texts("timeline.nothing")])
     return Exit.DONE
@@ -163,6 +170,19 @@ def recording_as_json(recording: Recording, notes: Mapping[int, str]) -> dict[st
     }
 
 
+def _lacking_tags(db: sqlite3.Connection, wanted: RecordingFilter, pack: Pack) -> Iterator[RecordingSummary]:
+    """Yield, newest first, what lacks a required tag, as many as are wanted."""
+    left, page = wanted.limit, replace(wanted, limit=_PAGE)
+    while found := queries.list_recordings(db, page):
+        for one in found:
+            if left and missing_tags(one.tags, pack):
+                left -= 1
+                yield one
+        if not left:
+            return
+        page = replace(page, offset=page.offset + _PAGE)
+
+
 def _length(one: RecordingSummary) -> str:
     if one.start_at is None or one.end_at is None:
         return ""
@@ -176,7 +196,7 @@ def _detail_lines(
     zone = zone_of(invocation.config().zone)
     lines: list[str] = []
     if recording is not None:
-        notes = explanations(recording, detail.notes)
+        notes = explanations(recording, detail.notes, reasons=reason_words(pack, invocation.language))
         lines += draw(recording, texts, zone=zone, width=invocation.columns(), notes=notes)
     lines.append(
         texts(

@@ -1,6 +1,6 @@
 """What people say about a recording: `recordings tag`, `note`, `mark`; each a new signed event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -18,9 +18,8 @@ from operator_cli.home_catalogue import home_catalogue
 from operator_cli.interruptions import interruption
 from operator_cli.invocation import Invocation
 from operator_cli.people_time import parse_people_time, zone_of
-from operator_cli.policy_packs import shipped_pack
+from operator_cli.policy_packs import reason_words, shipped_pack
 from operator_cli.saying import say_about_recording
-from operator_cli.texts import Language
 from policies.model import Explanation
 
 SECRECY = ("state_secret", "trade_secret", "privacy")
@@ -141,9 +140,8 @@ def _check_reason(invocation: Invocation, reason: str, *, spoken_at: str | None,
     reasons = shipped_pack(invocation.config().policy).interruption_reasons
     chosen = reasons.get(reason)
     if chosen is None:
-        chinese = invocation.language is Language.ZH
-        known: Mapping[str, str] = {one.id: one.zh if chinese else one.en for one in reasons.values()}
-        listed = "; ".join(f"{name} ({text})" for name, text in known.items())
+        words = reason_words(shipped_pack(invocation.config().policy), invocation.language)
+        listed = "; ".join(f"{name} ({text})" for name, text in words.items())
         raise WrongUsageError(invocation.texts("recordings.no_reason", reason=reason, known=listed))
     needs_statement = chosen.explanation is Explanation.WORK_RECORD
     if not statement and (needs_statement or not spoken_at):

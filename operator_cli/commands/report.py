@@ -1,11 +1,12 @@
 """`evidock report`: figures for people and programs."""
 
+import contextlib
 import csv
 import io
 
 import click
 
-from evidence_store import queries
+from evidence_store.custody_queries import open_catalogue
 from evidence_store.reconcile import reconcile
 from host_io.clock import SystemClock
 from operator_cli.display import safe
@@ -23,7 +24,7 @@ def reconciliation(invocation: Invocation, *, format_: str) -> int:
     """Compare what was seen on recorders with what the store holds; exit 1 if they differ."""
     if not invocation.config().role.stores:
         raise WrongUsageError(invocation.texts("store.none_here"))
-    with queries.open_catalogue(invocation.paths) as db:
+    with contextlib.closing(open_catalogue(invocation.paths)) as db:
         found = reconcile(db, now=SystemClock().now())
     texts = invocation.texts
     if format_ == "json":

@@ -43,7 +43,7 @@ def answer(workstation: Workstation, *words: str, code: int = 0) -> Any:
 
 def longest(workstation: Workstation) -> str:
     found = answer(workstation, "recordings", "list")
-    return str(max(found, key=lambda one: one["files"])["id"])
+    return str(max(found, key=lambda one: one["file_count"])["id"])
 
 
 def test_every_file_of_the_recorder_is_received_with_its_own_bytes(station: Workstation, recorder: Path) -> None:
@@ -217,7 +217,7 @@ def test_footage_is_seen_at_once_while_the_centre_is_away_and_received_when_it_i
     assert {file["state"] for file in docked["files"]} == {"sealed"}
     assert docked["receipted"] == 0
     listed = answer(workstation, "recordings", "list")
-    assert sum(one["files"] for one in listed) == len(docked["files"])
+    assert sum(one["file_count"] for one in listed) == len(docked["files"])
     recording = longest(workstation)
     answer(workstation, "recordings", "tag", recording, "--case", "2026-007")
     assert answer(workstation, "recordings", "show", recording)["missing_tags"] == ["party", "handler"]
