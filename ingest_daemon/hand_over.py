@@ -192,15 +192,17 @@ class _Lane:
         event(_LOG, "hand_over.put_off", level=logging.WARNING, blobs=len(blobs), code=error.code, reason=str(error))
 
     def _show(self, subject: str, error: EvidockError) -> None:
-        if self._shown.get(subject) == error.code:
+        if (error.code, subject) in self._shown:
             return
-        self._shown[subject] = error.code
+        self._shown.add((error.code, subject))
         severity = Severity.DAMAGE if isinstance(error, DamageError) else Severity.FAULT
         self._ledger.find(Finding(error.code, severity, subject, {"reason": str(error)[:300]}))
 
     def _cure(self, subject: str) -> None:
-        if (code := self._shown.pop(subject, None)) is not None:
-            self._ledger.cure(code, subject)
+        for code in _CODES:
+            if (code, subject) in self._shown:
+                self._shown.discard((code, subject))
+                self._ledger.cure(code, subject)
 
 
 def store_access(paths: HomePaths, config: HomeConfig) -> StoreAccess:

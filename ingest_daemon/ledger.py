@@ -240,14 +240,14 @@ class Ledger:
             (unix_ms(self._clock.now()), code, subject),
         )
 
-    def open_findings(self, codes: Iterable[str]) -> dict[str, str]:
-        """Return subject → code of the open findings with these codes."""
-        found = {}
+    def open_findings(self, codes: Iterable[str]) -> set[tuple[str, str]]:
+        """Return code and subject of the open findings with these codes."""
+        found: set[tuple[str, str]] = set()
         for code in codes:
             rows = self._db.execute(
                 "select subject from station_finding where code = ? and cleared_unix_ms is null", (code,)
             )
-            found.update({row["subject"]: code for row in rows})
+            found.update((code, str(row["subject"])) for row in rows)
         return found
 
     def stands(self, code: str) -> bool:

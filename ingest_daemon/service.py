@@ -108,7 +108,7 @@ class IngestService:
             self._ledger = ledger
             self._schedule = Schedule(self._pace, heard_to=ledger.heard_to(), jitter=_jitter)
             self._shown: dict[str, dict[str, str]] = {
-                code: {} for code in ledger.open_findings((WAITING, LINK_REFUSED)).values()
+                code: {} for code, _ in ledger.open_findings((WAITING, LINK_REFUSED))
             }
             self._begin()
             for part in (self._inbox, self._tidy, hand_over, self._link):
@@ -133,6 +133,7 @@ class IngestService:
         self._more = True
         self._read_to = 0
         self._blobs_read_to = 0
+        self._all_blobs_due = True
         self._heard_at = now
         self._refused_since: float | None = None
         self._scan_at = self._full_scan_at = self._resend_at = now
@@ -166,17 +167,19 @@ class IngestService:
         if now >= self._full_scan_at:
             self._full_scan_at = now + _FULL_SCAN_SECONDS
             self._blobs_read_to = 0  # a copy may have been replaced
+            self._all_blobs_due = True
             for seq in self._ledger.known_and_complete(heard_to=self._schedule.heard_to, limit=_BLOBS_A_LOOK):
                 self._schedule.bytes_are_there(seq, now)
         self._look_after(now)
 
     def _read_blobs(self) -> None:
         """Offer the blobs of new envelopes to the lanes, link or no link."""
-        while self._more or self._blobs_read_to == 0:
+        while self._more or self._all_blobs_due:
             blobs = self._ledger.to_hand_over(after_seq=self._blobs_read_to, limit=_BLOBS_A_LOOK)
             self._blobs.offer(blobs)
             if len(blobs) < _BLOBS_A_LOOK:
-                self._blobs_read_to = max(1, blobs[-1].seq if blobs else self._blobs_read_to)
+                self._all_blobs_due = False
+                self._blobs_read_to = blobs[-1].seq if blobs else self._blobs_read_to
                 return
             self._blobs_read_to = blobs[-1].seq - 1  # its other blobs may stand on the next page
 

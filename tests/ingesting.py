@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from host_io.broker import Broker
@@ -32,8 +33,21 @@ def make_centre(home: Home, broker: Broker) -> FakeCentre:
     return FakeCentre(home, lambda: broker.address, centre_account(home.paths))
 
 
+@dataclass(slots=True)
+class Running:
+    """An ingest daemon in a thread of the test."""
+
+    service: IngestService
+    thread: threading.Thread
+
+    @property
+    def ended(self) -> bool:
+        """Say whether it has ended by itself."""
+        return not self.thread.is_alive()
+
+
 @contextlib.contextmanager
-def ingesting(home: Home, *, pace: Pace = QUICK) -> Iterator[IngestService]:
+def ingesting(home: Home, *, pace: Pace = QUICK) -> Iterator[Running]:
     """Run the ingest daemon in a thread while the block runs; what ended it before is raised after the block."""
     stop = threading.Event()
     service = IngestService(home.paths, home.config, clock=SystemClock(), notifier=Notifier({}), pace=pace)
@@ -48,7 +62,7 @@ def ingesting(home: Home, *, pace: Pace = QUICK) -> Iterator[IngestService]:
     thread = threading.Thread(target=run, name="ingest")
     thread.start()
     try:
-        yield service
+        yield Running(service, thread)
     finally:
         stop.set()
         service.wake()
