@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chain_of_custody.event import Actor, Subject
+from edge_agent.codes import HOLES, SIZE_DIFFERS
 from edge_agent.holes import HoleMap
 from edge_agent.identify import Identity
 from edge_agent.listing import ListedFile, Listing
@@ -72,10 +73,10 @@ class Pulled:
         if self.holes.holes:
             count, size = len(self.holes.holes), self.holes.size_bytes
             details = {"holes": str(count), "hole_bytes": str(size), "asset": self.asset_id}
-            findings.append(Finding("EDGE-111", Severity.FAULT, subject, details))
+            findings.append(Finding(HOLES, Severity.FAULT, subject, details))
         if self.size_bytes != self.listed.size_bytes:
             details = {"listed_bytes": str(self.listed.size_bytes), "read_bytes": str(self.size_bytes)}
-            findings.append(Finding("EDGE-112", Severity.FAULT, subject, details))
+            findings.append(Finding(SIZE_DIFFERS, Severity.FAULT, subject, details))
         return tuple(findings)
 
 

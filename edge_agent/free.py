@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from edge_agent.codes import FREED_UNSAID
 from edge_agent.errors import StopRequestedError
 from edge_agent.facts import file_subject, recorder_freed
 from edge_agent.item_book import KnownItem
@@ -28,7 +29,6 @@ from host_io import durable
 from retention.recorder_copy import CopyDecision, CopyFacts, FreePolicy, KeepReason, decide
 
 _BLOCK_BYTES: Final = 1 << 20
-_CURED: Final = "EDGE-106"
 _NOT_READ: Final = Unknown("not read again yet")
 
 
@@ -109,7 +109,9 @@ def cure(
             if item.raw_path not in paths:
                 _say_freed(station, desk, item, reasons, session_id=session_id)
                 desk.find(
-                    Finding(_CURED, Severity.NOTE, file_subject(recorder_id, item.raw_path), {"asset": item.asset_id})
+                    Finding(
+                        FREED_UNSAID, Severity.NOTE, file_subject(recorder_id, item.raw_path), {"asset": item.asset_id}
+                    )
                 )
                 cured += 1
             desk.items.forget_intent(item.asset_id)

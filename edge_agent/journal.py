@@ -62,6 +62,15 @@ class Desk:
         """Keep a finding for people, in the caller's transaction or one of its own."""
         note_finding(self._db, finding, self._clock)
 
+    def cure_all_but(self, code: str, subjects: set[str]) -> None:
+        """Note that all findings of a code are mended, except those about these."""
+        standing = self._db.execute(
+            "select subject from station_finding where code = ? and cleared_unix_ms is null", (code,)
+        ).fetchall()
+        for (subject,) in standing:
+            if subject not in subjects:
+                self.cure(code, subject)
+
     def cure(self, code: str, subject: str) -> None:
         """Note that what a finding spoke of is mended."""
         self._db.execute(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from edge_agent.codes import STILL_GROWS, UNREADABLE_FILE, VANISHED
 from edge_agent.errors import NoRoomError, StopRequestedError
 from edge_agent.facts import file_subject, footage_missing
 from edge_agent.fair import FairTurns, Turn
@@ -30,9 +31,6 @@ from evidence_model.instants import Clock
 from evidence_model.names import display_name
 from evidence_model.states import SessionState
 
-_STILL_GROWS: Final = "EDGE-113"
-_UNREADABLE: Final = "EDGE-110"
-_VANISHED: Final = "EDGE-114"
 _LONGEST_NAP_SECONDS: Final = 1.0
 
 
@@ -167,10 +165,10 @@ class Puller:
             candidate.due_mono = self._clock.mono() + self._settings.room_look_seconds
             return True
         except UnsafePathError as error:
-            self._leave(candidate.file, Left.UNREADABLE, _UNREADABLE, str(error))
+            self._leave(candidate.file, Left.UNREADABLE, UNREADABLE_FILE, str(error))
         except FileNotFoundError:
             self._volume.check_present()
-            self._leave(candidate.file, Left.VANISHED, _VANISHED, "gone before it was read")
+            self._leave(candidate.file, Left.VANISHED, VANISHED, "gone before it was read")
         except OSError as error:
             return self._try_again_or_leave(candidate, error)
         return False
@@ -183,9 +181,9 @@ class Puller:
         if candidate.failures < len(RETRY_PAUSES):
             candidate.due_mono = self._clock.mono() + RETRY_PAUSES[candidate.failures]
             candidate.failures += 1
-            candidate.waits_for = _UNREADABLE
+            candidate.waits_for = UNREADABLE_FILE
             return True
-        self._leave(candidate.file, Left.UNREADABLE, _UNREADABLE, error.strerror or "cannot be read")
+        self._leave(candidate.file, Left.UNREADABLE, UNREADABLE_FILE, error.strerror or "cannot be read")
         return False
 
     def _is_quiet(self, candidate: _Candidate) -> bool:
@@ -205,10 +203,10 @@ class Puller:
             candidate.file = restamped(candidate.file, candidate.look.stamp)
         if candidate.look_count > self._settings.settle.most_looks:
             self._outcome.left[candidate.file.raw_path] = Left.GROWS
-            self._find(_STILL_GROWS, Severity.FAULT, candidate.file, {"looks": str(candidate.look_count)})
+            self._find(STILL_GROWS, Severity.FAULT, candidate.file, {"looks": str(candidate.look_count)})
             return False
         candidate.due_mono = candidate.look.mono + self._settings.settle.quiet_seconds
-        candidate.waits_for = _STILL_GROWS
+        candidate.waits_for = STILL_GROWS
         return True
 
     def _safe_item(self, file: ListedFile) -> KnownItem | None:
@@ -289,7 +287,7 @@ def unfinished(left: Iterable[Left]) -> str | None:
     reasons = set(left)
     if Left.NO_ROOM in reasons:
         return NoRoomError.code
-    return _STILL_GROWS if Left.GROWS in reasons else None
+    return STILL_GROWS if Left.GROWS in reasons else None
 
 
 def _stamp_of(file: ListedFile) -> Stamp:

@@ -8,16 +8,14 @@ recorder never comes back; the next pull of the same file takes the name over, a
 import logging
 import re
 from pathlib import Path
-from typing import Final
 
+from edge_agent.codes import LOST_COPY, UNCLAIMED_COPY
 from edge_agent.journal import Desk
 from edge_agent.spool import Spool
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from host_io import durable, logs
 
-UNCLAIMED: Final = "EDGE-104"
-LOST: Final = "EDGE-105"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOG = logging.getLogger("edge_agent.recovery")
 
@@ -33,6 +31,8 @@ def recover(desk: Desk, spool: Spool) -> list[Finding]:
     removed += _remove_nameless_blobs(desk, spool)
     findings = _unclaimed(desk, spool) + _lost(desk, spool)
     with desk.transaction():
+        for code in (LOST_COPY, UNCLAIMED_COPY):
+            desk.cure_all_but(code, {finding.subject for finding in findings if finding.code == code})
         for finding in findings:
             desk.find(finding)
     logs.event(
@@ -69,7 +69,7 @@ def _remove_nameless_blobs(desk: Desk, spool: Spool) -> int:
 def _unclaimed(desk: Desk, spool: Spool) -> list[Finding]:
     named = desk.items.spool_digests("footage")
     return [
-        Finding(UNCLAIMED, Severity.NOTE, path.name, {"size_bytes": str(path.stat().st_size)})
+        Finding(UNCLAIMED_COPY, Severity.NOTE, path.name, {"size_bytes": str(path.stat().st_size)})
         for path in sorted(spool.footage.iterdir())
         if not _is_named(path, named)
     ]
@@ -81,7 +81,7 @@ def _lost(desk: Desk, spool: Spool) -> list[Finding]:
     for row in desk.items.unreceipted():
         if not spool.has_footage(row.digest, row.size_bytes):
             details = {"asset": row.asset_id, "sha256": row.digest.hex}
-            findings.append(Finding(LOST, Severity.DAMAGE, row.asset_id, details))
+            findings.append(Finding(LOST_COPY, Severity.DAMAGE, row.asset_id, details))
     return findings
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from edge_agent.codes import DAMAGED_COPY
 from edge_agent.facts import MediaSaid, Reread, file_subject, footage_reread
 from edge_agent.fair import FairTurns
 from edge_agent.inspection import Inspect
@@ -35,7 +36,6 @@ from evidence_model.messages import BlobRef, BlobRole
 from evidence_model.recording import NameFields
 from host_io import durable, logs
 
-DAMAGED: Final = "EDGE-103"
 _MOST_FILES: Final = 64
 _MOST_BYTES: Final = 64 << 20  # of one batch: what was read is said soon after
 _MAKE_WAY_CHUNKS: Final = 16
@@ -269,7 +269,7 @@ class Rereader:
                 for finding in one.said.findings:
                     subject = file_subject(one.item.recorder_id, one.item.raw_path)
                     desk.find(Finding(finding.code, finding.severity, subject, finding.details))
-                desk.cure(DAMAGED, file_subject(one.item.recorder_id, one.item.raw_path))
+                desk.cure(DAMAGED_COPY, file_subject(one.item.recorder_id, one.item.raw_path))
         self._spool.drop_doubles(digests)
 
     def _set_aside(self, desk: Desk, item: KnownItem, why: str) -> None:
@@ -280,8 +280,8 @@ class Rereader:
             details["quarantine"] = kept.name
         subject = file_subject(item.recorder_id, item.raw_path)
         with desk.transaction():
-            desk.find(Finding(DAMAGED, Severity.DAMAGE, subject, details))
-        logs.event(_LOG, "reread.damaged", level=logging.ERROR, code=DAMAGED, asset=item.asset_id, found=why)
+            desk.find(Finding(DAMAGED_COPY, Severity.DAMAGE, subject, details))
+        logs.event(_LOG, "reread.damaged", level=logging.ERROR, code=DAMAGED_COPY, asset=item.asset_id, found=why)
         with self._changed:
             self._damaged.add(item.asset_id)
 

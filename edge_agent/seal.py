@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edge_agent.codes import LOST_COPY, UNCLAIMED_COPY
 from edge_agent.errors import SpoolWriteError
 from edge_agent.facts import Pulled, footage_pulled
 from edge_agent.item_book import KnownItem
@@ -184,6 +185,8 @@ class Sealer:
         now = unix_ms(self._journal.clock.now())
         if plan.place and there:
             desk.items.note_blob(pulled.digest, pulled.size_bytes, place="footage", at_unix_ms=now)
+            desk.cure(LOST_COPY, pulled.asset_id)
+            desk.cure(UNCLAIMED_COPY, pulled.digest.hex)
         if known is None:
             event = desk.say(footage_pulled(pulled, station=self._journal.station))
             desk.items.add(pulled, pulled_seq=event.seq, at_unix_ms=now)
