@@ -134,8 +134,8 @@ class Session:
         return result
 
     def _dock(self, desk: Desk) -> None:
-        with VolumeRoot.open(self._docking.place) as volume:
-            seen = self._look(volume)
+        with VolumeRoot.open(self._docking.place) as volume, contextlib.ExitStack() as stack:
+            seen = self._look(volume, stack)
             self._say_docked(desk, seen)
             self._say_preflight(desk, volume, seen)
             require_pullable(seen.identity)
@@ -159,12 +159,14 @@ class Session:
             self._row.problem_text = f"{len(outcome.left)} files are left; they are taken at the next docking"
         self._end(desk, SessionState.PULLED if code is None else SessionState.WAITING, None)
 
-    def _look(self, volume: VolumeRoot) -> _Seen:
+    def _look(self, volume: VolumeRoot, stack: contextlib.ExitStack) -> _Seen:
+        """Identify the recorder, be its only docking until `stack` is left, and list what lies on it."""
         docked_at = self._clock.now()
         facts = gather_facts(volume, self._station.profiles, udev=self._docking.udev)
         identity = identify(
             facts, self._station.profiles, opt_in=self._station.opted_in, operator_id=self._docking.recorder
         )
+        stack.enter_context(self._station.dockings.turn(identity.recorder_id, self._patience))
         listing = list_volume(volume, identity.profile)
         return _Seen(
             docked_at=docked_at,

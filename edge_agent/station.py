@@ -6,6 +6,7 @@ from importlib import resources
 from edge_agent.fair import FairTurns
 from edge_agent.inspection import Inspect, inspect
 from edge_agent.journal import AgentJournal
+from edge_agent.one_docking import OneDockingEach
 from edge_agent.profile_reader import ProfileSet, read_profiles, shipped_profiles
 from edge_agent.pull import PullSettings
 from edge_agent.reread import Rereader
@@ -41,6 +42,7 @@ class Station:
     pack: Pack
     turns: FairTurns
     rereader: Rereader
+    dockings: OneDockingEach = field(default_factory=OneDockingEach)
     settings: SessionSettings = field(default_factory=SessionSettings)
 
 
