@@ -1,5 +1,6 @@
 """A docked folder's files as `ports.SourceVolume`: reads by position, so that a retry starts where it wants."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -25,8 +26,9 @@ class OpenFile:
     def close(self) -> None:
         """See `ports.SourceFile`."""
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1
+            with contextlib.suppress(OSError):  # a recorder that went away; it was open for reading only
+                os.close(fd)
 
 
 class VolumeFiles:
