@@ -178,11 +178,12 @@ class Ledger:
 
     def note_upload(self, digest: Digest, url: str | None) -> None:
         """Note where the upload of a blob goes on after a restart; None: it begins anew."""
-        self._db.execute(
-            "insert into hand_over (digest, upload_url) values (?, ?)"
-            " on conflict (digest) do update set upload_url = excluded.upload_url",
-            (digest.raw, url),
-        )
+        with self.transaction():
+            self._db.execute(
+                "insert into hand_over (digest, upload_url) values (?, ?)"
+                " on conflict (digest) do update set upload_url = excluded.upload_url",
+                (digest.raw, url),
+            )
 
     def note_handed_over(self, blobs: Iterable[SpoolBlob]) -> None:
         """Note that the centre has all bytes (it has yet to read and verify them)."""
