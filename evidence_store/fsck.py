@@ -1,1 +1,201 @@
-"""Being written by the lead right now: do not write this file, use it."""
+"""Is everything in this home still what was signed? Offline, also while it runs; no fault hides another.
+
+What is compared: the log with itself and its signatures; every file of the vault and the spool with the digest that
+signed events name; the signers' own databases with their signatures, their receipts and the log; trust file, private
+keys and enrolled keys with each other. The catalogue is a view: where it differs, it is made again.
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from evidence_model.digests import Digest
+from evidence_model.errors import EvidockError
+from evidence_model.findings import Finding, Severity
+from evidence_model.instants import Clock
+from evidence_store.centre_book import CentreBook, Moment, open_centre_db
+from evidence_store.fsck_bytes import Progress, hash_files
+from evidence_store.fsck_catalogue import check_catalogue
+from evidence_store.fsck_chains import DATABASE_DAMAGED, ChainCheck, check_items, spool_files
+from evidence_store.fsck_facts import LogFacts
+from evidence_store.fsck_log import LogCheck
+from evidence_store.fsck_trust import TrustCheck, check_names
+from evidence_store.fsck_vault import SPOOL_FILE_MISSING, VaultListing, check_hashed, check_vault_names
+from host_io.clock import SystemClock
+from host_io.config import HomePaths
+
+SayProgress = Callable[[int, int], None]
+_EXIT_CODE = {Severity.NOTE: 0, Severity.FAULT: 1, Severity.DAMAGE: 5}
+
+
+@dataclass(slots=True, kw_only=True)
+class HomeVerification:
+    """What came of verifying a home."""
+
+    files: int = 0
+    bytes: int = 0
+    events: int = 0
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many findings there are of each code."""
+        return dict(sorted(Counter(finding.code for finding in self.findings).items()))
+
+    @property
+    def exit_code(self) -> int:
+        """Return 5 if anything is damaged, 1 if anything is at fault, else 0 (contract.md, exit codes)."""
+        return max((_EXIT_CODE[finding.severity] for finding in self.findings), default=0)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as people's tools get it."""
+        return {
+            "ok": self.exit_code == 0,
+            "files": self.files,
+            "bytes": self.bytes,
+            "events": self.events,
+            "seconds": round(self.seconds, 3),
+            "counts": self.counts,
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def verify_home_summary(
+    paths: HomePaths, *, workers: int | None = None, progress: SayProgress | None = None, clock: Clock | None = None
+) -> HomeVerification:
+    """Verify a home and return everything that was found; a centre notes that it was verified."""
+    clock = clock or SystemClock()
+    started = clock.mono()
+    result = HomeVerification()
+    result.findings += _Verification(paths, result, workers=workers, progress=progress).run()
+    result.seconds = clock.mono() - started
+    if paths.centre_db.exists():
+        with contextlib.suppress(sqlite3.Error, EvidockError, OSError):  # a copy may be read-only
+            db = open_centre_db(paths)
+            with contextlib.closing(db):
+                CentreBook(db, clock).happened(Moment.VERIFICATION)
+    return result
+
+
+def verify_home(
+    paths: HomePaths, *, workers: int | None = None, progress: SayProgress | None = None
+) -> Iterator[Finding]:
+    """Yield everything that is wrong with a home, of whatever role; nothing is written."""
+    yield from _Verification(paths, HomeVerification(), workers=workers, progress=progress).run()
+
+
+class _Verification:
+    """One verification of one home."""
+
+    def __init__(
+        self, paths: HomePaths, result: HomeVerification, *, workers: int | None, progress: SayProgress | None
+    ) -> None:
+        self._paths = paths
+        self._result = result
+        self._workers = workers
+        self._say = progress
+        self._trust = TrustCheck(paths)
+        self._facts = LogFacts()
+        self._is_running = _is_running(paths)
+        self._promised: dict[Digest, str] = {}
+
+    def run(self) -> Iterator[Finding]:
+        """Yield what is wrong, part by part."""
+        self._trust.read()
+        log = self._log_check()
+        if log is not None:
+            yield from log.run()
+            self._facts = log.facts
+        self._facts.settle(self._trust.centre_key_ids())
+        self._result.events = self._facts.event_count
+        yield from self._trust.check(self._facts)
+        yield from check_names(self._trust, self._facts)
+        yield from self._check_chains(log)
+        if log is not None:
+            yield from check_catalogue(self._paths.catalogue_db, log_size=log.size, leaf_at=log.leaf)
+        yield from self._check_bytes()
+
+    def _log_check(self) -> LogCheck | None:
+        log_key = self._trust.log_key
+        if log_key is None or not self._paths.log.is_dir():
+            return None
+        check = LogCheck(self._paths.log, log_key, self._trust.verifiers(), self._is_running)
+        private = self._trust.private.get(("log", ""))
+        if private is not None and private != log_key and not check.is_signed_by_its_key():
+            check.log_key = private  # trust.json names another key, and is reported for it
+        return check
+
+    def _check_chains(self, log: LogCheck | None) -> Iterator[Finding]:
+        log_key, centre_key = self._trust.log_key, self._trust.centre_key
+        if log_key is None or centre_key is None:
+            return
+        for path in (self._paths.station_db, self._paths.centre_db):
+            check = ChainCheck(
+                path=path,
+                keys=self._trust.verifiers(),
+                centre_key=centre_key,
+                log_key=log.log_key if log else log_key,
+                log_size=log.size if log and log.head else None,
+                leaf_at=log.leaf if log else lambda _: None,
+                root_at=log.root_at if log else lambda _: None,
+                is_running=self._is_running,
+            )
+            yield from check.run()
+            if path == self._paths.station_db and path.exists():
+                self._promised |= check.promised
+                self._result.events = max(self._result.events, check.event_count)
+                with _database_faults(path.name) as faults:
+                    yield from check_items(path, check.pulled)
+                yield from faults
+
+    def _check_bytes(self) -> Iterator[Finding]:
+        root = self._paths.root
+        listing = VaultListing.of(self._paths.vault)
+        has_vault = (self._paths.vault / "sha256").is_dir()
+        if has_vault:
+            yield from check_vault_names(listing, root, self._facts, promised=self._promised)
+        files = list(listing.files)
+        with _database_faults(self._paths.station_db.name) as faults:
+            if self._paths.station_db.exists():
+                there, missing = spool_files(self._paths.station_db, self._paths.spool)
+                files += [(file.path, file.digest, file.size_bytes) for file in there]
+                for file in missing:
+                    yield Finding(SPOOL_FILE_MISSING, Severity.DAMAGE, str(file.path.relative_to(root)))
+        yield from faults
+        progress = Progress(sum(size for _, _, size in files), self._say)
+        for hashed in hash_files(files, workers=self._workers, progress=progress):
+            self._result.files += 1
+            self._result.bytes += hashed.size_bytes
+            in_vault = hashed.path.is_relative_to(self._paths.vault)
+            yield from check_hashed(hashed, root, self._facts, in_vault=in_vault)
+
+
+@contextlib.contextmanager
+def _database_faults(name: str) -> Iterator[list[Finding]]:
+    """Turn a database that cannot be read into a finding."""
+    findings: list[Finding] = []
+    try:
+        yield findings
+    except (sqlite3.DatabaseError, EvidockError) as error:
+        findings.append(Finding(DATABASE_DAMAGED, Severity.DAMAGE, name, {"why": str(error)[:200]}))
+
+
+def _is_running(paths: HomePaths) -> bool:
+    """Say whether a store works on this home now."""
+    try:
+        fd = os.open(paths.run / "store.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)

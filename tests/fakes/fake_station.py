@@ -105,10 +105,14 @@ class FakeStation:
         """Return the log leaf of an envelope."""
         return make_leaf(raw, self.signer).to_bytes()
 
+    def leaf_hash(self, raw: bytes) -> bytes:
+        """Return the hash of an envelope's leaf."""
+        return make_leaf(raw, self.signer).hash()
+
     def leaf_of_receipt(self, receipt: bytes) -> tuple[bytes, bytes]:
         """Return the hash and the leaf hash of the event of its own that a receipt is about."""
         event = parse_receipt(receipt).event
-        return event, make_leaf(self.said[event], self.signer).hash()
+        return event, self.leaf_hash(self.said[event])
 
     def wire(self, raw: bytes) -> bytes:
         """Return the MQTT message of an envelope."""

@@ -1,0 +1,46 @@
+"""Does the catalogue say what the log says? If not, nothing is lost: it is a view, and is made again."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import sqlite_utils
+
+from chain_of_custody.leaf import Leaf
+from evidence_model.errors import EvidockError
+from evidence_model.findings import Finding, Severity
+from evidence_store.catalogue import open_catalogue_db
+
+CATALOGUE_DIFFERS = "STO-072"
+TABLES = frozenset({"applied", "event", "source", "blob", "item", "recording", "dock", "dock_entry", "tag", "note"})
+
+
+def check_catalogue(path: Path, *, log_size: int, leaf_at: Callable[[int], Leaf | None]) -> Iterator[Finding]:
+    """Yield at most one note: what is the first thing in which the catalogue differs from the log."""
+    if not path.exists():
+        if log_size:
+            yield Finding(CATALOGUE_DIFFERS, Severity.NOTE, path.name, {"why": "it is not there"})
+        return
+    try:
+        with contextlib.closing(open_catalogue_db(path, read_only=True)) as db:
+            why = _difference(db, log_size, leaf_at)
+    except (sqlite3.DatabaseError, EvidockError) as error:
+        why = str(error)[:200]
+    if why:
+        yield Finding(CATALOGUE_DIFFERS, Severity.NOTE, path.name, {"why": why})
+
+
+def _difference(db: sqlite3.Connection, log_size: int, leaf_at: Callable[[int], Leaf | None]) -> str:
+    sound = str(db.execute("pragma quick_check").fetchone()[0])
+    if sound != "ok":
+        return sound[:200]
+    missing = TABLES - set(sqlite_utils.Database(db).table_names())
+    if missing:
+        return f"there is no table {', '.join(sorted(missing))}"
+    for row in db.execute("select log_index, hash from event where log_index < ? order by log_index", (log_size,)):
+        leaf = leaf_at(row["log_index"])
+        if leaf is not None and leaf.checksum != sha256(row["hash"]).digest():
+            return f"event {row['log_index']} is another one in the log"
+    return ""

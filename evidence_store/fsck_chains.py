@@ -1,0 +1,218 @@
+"""Are a signer's own records whole: the database, every envelope in it, their chain, and the receipts it holds?"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from chain_of_custody.chain import GENESIS, ChainHead, LinkPlace, place
+from chain_of_custody.checkpoint import open_checkpoint
+from chain_of_custody.envelope import envelope_checksum, parse_envelope, verify_envelope
+from chain_of_custody.event import EventView, parse_event
+from chain_of_custody.leaf import Leaf, leaf_from_parts, verify_leaf_signature
+from chain_of_custody.receipt import verify_receipt
+from chain_of_custody.signatures import KeyId, Verifier
+from evidence_model.digests import Digest
+from evidence_model.errors import DamageError, RefusedError
+from evidence_model.events import EventKind
+from evidence_model.findings import Finding, Severity
+from evidence_model.messages import blobs_of
+from evidence_store.errors import LogSetBackError
+from host_io import sqlite
+
+DATABASE_DAMAGED = "STO-066"
+ENVELOPE_ALTERED = "STO-067"
+RECEIPT_CONTRADICTED = "STO-068"
+ROW_ALTERED = "STO-075"
+
+LeafAt = Callable[[int], Leaf | None]
+RootAt = Callable[[int], bytes | None]
+
+
+@dataclass(slots=True)
+class ChainCheck:
+    """One check of station.db or centre.db; `log_size` is None where this home has no log to compare with."""
+
+    path: Path
+    keys: Mapping[KeyId, Verifier]
+    centre_key: bytes
+    log_key: bytes
+    log_size: int | None
+    leaf_at: LeafAt
+    root_at: RootAt
+    is_running: bool
+    event_count: int = 0
+    promised: dict[Digest, str] = field(default_factory=dict)  # blobs of which a receipt says that they were verified
+    pulled: dict[int, EventView] = field(default_factory=dict)  # footage.pulled by seq, for those who compare items
+
+    def run(self) -> Iterator[Finding]:
+        """Yield everything that is wrong; nothing if the database is not there."""
+        if not self.path.exists():
+            return
+        try:
+            with contextlib.closing(_open(self.path)) as db:
+                for row in db.execute("pragma integrity_check"):
+                    if row[0] != "ok":
+                        yield Finding(DATABASE_DAMAGED, Severity.DAMAGE, self.path.name, {"why": str(row[0])[:200]})
+                yield from self._check_chain(db)
+                yield from self._check_heads(db)
+        except (sqlite3.DatabaseError, DamageError) as error:
+            yield Finding(DATABASE_DAMAGED, Severity.DAMAGE, self.path.name, {"why": str(error)[:200]})
+
+    def _check_chain(self, db: sqlite3.Connection) -> Iterator[Finding]:
+        head = GENESIS
+        for row in db.execute("select * from envelope order by seq"):
+            self.event_count += 1
+            subject = f"{self.path.name}/event/{row['seq']}"
+            view, why = self._envelope(row, head)
+            head = ChainHead(row["seq"], row["hash"])
+            if view is None:
+                yield Finding(ENVELOPE_ALTERED, Severity.DAMAGE, subject, {"why": why})
+            else:
+                yield from self._check_blobs(db, row, view, subject)
+            if row["receipt"] is not None:
+                yield from self._check_receipt(row, subject)
+
+    def _envelope(self, row: sqlite3.Row, head: ChainHead) -> tuple[EventView | None, str]:
+        """Return what an envelope's row says, or None and why it is not what was signed."""
+        if sha256(row["raw"]).digest() != row["hash"]:
+            return None, "its bytes are not those of its hash"
+        try:
+            envelope = parse_envelope(row["raw"])
+            view = parse_event(envelope)
+            signers = verify_envelope(envelope, self.keys.values())
+        except RefusedError as error:
+            return None, f"{error.code}: {error}"[:300]
+        signer = self.keys[next(iter(signers))]
+        if not verify_leaf_signature(envelope.checksum, row["leaf_signature"], signer):
+            return None, "its leaf signature does not fit"
+        if place(head, seq=view.source.seq, prev=view.source.prev) is not LinkPlace.NEXT:
+            return None, f"number {view.source.seq} does not follow number {head.seq}"
+        asset = (view.asset.id, view.asset.seq) if view.asset else (None, None)
+        told = (view.source.seq, view.event_id, view.kind, *asset)
+        if told != (row["seq"], row["event_id"], row["kind"], row["asset_id"], row["asset_seq"]):
+            return None, "its row says another thing than its bytes"
+        if view.kind == EventKind.FOOTAGE_PULLED.value:
+            self.pulled[row["seq"]] = view
+        return view, ""
+
+    def _check_blobs(
+        self, db: sqlite3.Connection, row: sqlite3.Row, view: EventView, subject: str
+    ) -> Iterator[Finding]:
+        rows = db.execute("select role, digest, size_bytes from envelope_blob where seq = ?", (row["seq"],))
+        noted = {(each["role"], each["digest"], each["size_bytes"]) for each in rows}
+        said = {(blob.role.value, blob.digest.raw, blob.size_bytes) for blob in blobs_of(view.body)}
+        if view.kind == EventKind.STORE_RECEIVED.value:
+            return  # it tells of blobs, it does not need them
+        if noted != said:
+            yield Finding(ROW_ALTERED, Severity.DAMAGE, subject, {"table": "envelope_blob"})
+        if row["receipt"] is not None:
+            self.promised.update((blob.digest, subject) for blob in blobs_of(view.body))
+
+    def _check_receipt(self, row: sqlite3.Row, subject: str) -> Iterator[Finding]:
+        """A receipt is proof against the centre: it must still verify, and the log must still bear it out."""
+        checksum = envelope_checksum(row["raw"])
+        leaf = next(
+            (
+                leaf
+                for verifier in self.keys.values()
+                if verify_leaf_signature(checksum, row["leaf_signature"], verifier)
+                for leaf in [leaf_from_parts(checksum, row["leaf_signature"], verifier.public_key)]
+            ),
+            None,
+        )
+        if leaf is None:
+            return  # reported with the envelope
+        try:
+            receipt = verify_receipt(
+                row["receipt"],
+                centre_key=self.centre_key,
+                log_key=self.log_key,
+                event=row["hash"],
+                leaf=leaf.hash(),
+            )
+        except (RefusedError, DamageError) as error:
+            yield Finding(RECEIPT_CONTRADICTED, Severity.DAMAGE, subject, {"why": f"{error.code}: {error}"[:300]})
+            return
+        if receipt.index != row["log_index"]:
+            yield Finding(ROW_ALTERED, Severity.DAMAGE, subject, {"table": "envelope", "column": "log_index"})
+        if self.log_size is None or (self.is_running and receipt.index >= self.log_size):
+            return
+        if self.leaf_at(receipt.index) != leaf:
+            details = {"index": str(receipt.index), "why": "the log has another entry there, or none"}
+            yield Finding(RECEIPT_CONTRADICTED, Severity.DAMAGE, subject, details)
+
+    def _check_heads(self, db: sqlite3.Connection) -> Iterator[Finding]:
+        """What this signer saw of the log before must still be its beginning."""
+        for row in db.execute("select size, root, note from checkpoint_seen order by size desc limit 100"):
+            subject = f"{self.path.name}/checkpoint/{row['size']}"
+            try:
+                seen = open_checkpoint(row["note"], log_key=self.log_key)
+            except RefusedError as error:
+                yield Finding(ROW_ALTERED, Severity.DAMAGE, subject, {"why": str(error)[:200]})
+                continue
+            if (seen.size, seen.root) != (row["size"], row["root"]):
+                yield Finding(ROW_ALTERED, Severity.DAMAGE, subject, {"table": "checkpoint_seen"})
+            if self.log_size is None or (self.is_running and seen.size > self.log_size):
+                continue
+            if seen.size > self.log_size or self.root_at(seen.size) != seen.root:
+                details = {"size": str(self.log_size), "seen_size": str(seen.size)}
+                yield Finding(LogSetBackError.code, Severity.DAMAGE, "log/signed", {**details, "seen_by": subject})
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFile:
+    """Bytes that the station still holds for the centre."""
+
+    path: Path
+    digest: Digest
+    size_bytes: int
+    made_at: datetime | None = None
+
+
+def spool_files(db_path: Path, spool: Path) -> tuple[list[SpoolFile], list[SpoolFile]]:
+    """Return the spool's files that must be there, and those of them that are not.
+
+    Raises:
+        sqlite3.DatabaseError: station.db cannot be read.
+    """
+    there: list[SpoolFile] = []
+    missing: list[SpoolFile] = []
+    with contextlib.closing(_open(db_path)) as db:
+        rows = db.execute(
+            "select spool_blob.digest, size_bytes, place, handed_over_unix_ms, removed_unix_ms from spool_blob"
+            " left join hand_over using (digest)"
+        ).fetchall()
+    for row in rows:
+        digest = Digest(row["digest"])
+        file = SpoolFile(spool / row["place"] / digest.hex, digest, row["size_bytes"])
+        if file.path.exists():
+            there.append(file)
+        elif row["handed_over_unix_ms"] is None and row["removed_unix_ms"] is None:
+            missing.append(file)
+    return there, missing
+
+
+def check_items(db_path: Path, said: Mapping[int, EventView]) -> Iterator[Finding]:
+    """Yield items of station.db that say another thing than their signed `footage.pulled`.
+
+    Raises:
+        sqlite3.DatabaseError: station.db cannot be read.
+    """
+    with contextlib.closing(_open(db_path)) as db:
+        for row in db.execute("select asset_id, recorder_id, raw_path, size_bytes, digest, pulled_seq from item"):
+            view = said.get(row["pulled_seq"])
+            if view is None:
+                continue  # its envelope is reported, or was signed while we read
+            asset = view.asset.id if view.asset else None
+            told = (asset, view.body.get("path_hex"), view.body.get("size_bytes"), view.subject.sha256)
+            noted = (row["asset_id"], row["raw_path"].hex(), str(row["size_bytes"]), row["digest"])
+            if told != noted:
+                yield Finding(ROW_ALTERED, Severity.DAMAGE, f"station.db/item/{row['asset_id']}", {"table": "item"})
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite.connect(path, schema="", durability=sqlite.Durability.COMMIT_IS_FOR_GOOD, read_only=True)

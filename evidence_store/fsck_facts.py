@@ -1,0 +1,89 @@
+"""What the log says that files must bear out: which bytes it names, which were received, which keys it knows."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from chain_of_custody.envelope import parse_envelope
+from chain_of_custody.event import parse_event
+from evidence_model.digests import Digest
+from evidence_model.errors import RefusedError
+from evidence_model.events import EventKind
+from evidence_model.messages import blobs_of
+from evidence_model.names import display_name
+from evidence_store import body_reading as read
+
+_SUFFIX = ".dsse.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One item, or one event, for which bytes are kept."""
+
+    role: str
+    asset_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolment:
+    role: str
+    id: str
+    key: str
+    signers: frozenset[str]
+
+
+@dataclass(slots=True)
+class LogFacts:
+    """Gathered while the envelopes are read for the audit, so that each is read once; `settle` when all are read."""
+
+    event_count: int = 0
+    uses: dict[Digest, list[Use]] = field(default_factory=dict)
+    received: dict[Digest, str] = field(default_factory=dict)  # → asset id
+    enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
+    _enrolments: list[_Enrolment] = field(default_factory=list)
+    _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
+
+    def watch(self, envelopes: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Pass envelopes on, and remember what those that are what their name says tell."""
+        for name, raw in envelopes:
+            self.event_count += 1
+            if hashlib.sha256(raw).hexdigest() + _SUFFIX == name:
+                self._remember(raw)
+            yield name, raw
+
+    def settle(self, centre_keys: frozenset[str]) -> None:
+        """Keep what the centre said, by the ids of its keys; a key that enrolled itself as the centre's is one too.
+
+        The log admits nothing that its own key did not sign for, so such an entry is a witness when trust.json is not.
+        """
+        known = centre_keys | {
+            hashlib.sha256(bytes.fromhex(each.key)).hexdigest()
+            for each in self._enrolments
+            if each.role == "centre" and hashlib.sha256(bytes.fromhex(each.key)).hexdigest() in each.signers
+        }
+        for each in self._enrolments:
+            if each.signers & known:
+                self.enrolled.setdefault((each.role, each.id), set()).add(each.key)
+        self.received = {digest: asset for signers, digest, asset in self._received if signers & known}
+
+    def _remember(self, raw: bytes) -> None:
+        try:
+            envelope = parse_envelope(raw)
+            view = parse_event(envelope)
+            blobs = blobs_of(view.body)
+        except RefusedError:
+            return  # the audit says what is wrong with it
+        asset = view.asset.id if view.asset else ""
+        path = read.raw_bytes(view.body, "path_hex")
+        name = display_name(path) if path is not None else view.kind
+        signers = frozenset(signature.key_id.text for signature in envelope.signatures)
+        for blob in blobs:
+            if view.kind == EventKind.STORE_RECEIVED.value:
+                self._received.append((signers, blob.digest, asset))
+            else:
+                self.uses.setdefault(blob.digest, []).append(Use(blob.role.value, asset, name))
+        key = read.raw_bytes(view.body, "key")
+        if view.kind == EventKind.KEY_ENROLLED.value and key is not None:
+            owner = read.text(view.body, "role") or "", read.text(view.body, "id") or ""
+            self._enrolments.append(_Enrolment(*owner, key.hex(), signers))

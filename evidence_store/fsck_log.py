@@ -1,0 +1,274 @@
+"""Is the log on this disk whole, signed and what the store left behind, also while the store is writing it?
+
+What is logged appears on disk in one order: stage, `log/signed`, tiles, `log/checkpoint`, envelopes; then the stage
+goes. It is read here so that every entry up to one signed size is found: first `signed`, then the stages, then the
+files. What is newer than that size is left for the next check.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from chain_of_custody.audit import audit_log
+from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.leaf import Leaf
+from chain_of_custody.sequence import sequence
+from chain_of_custody.signatures import KeyId, Verifier
+from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
+from chain_of_custody.tree import CompactRange
+from evidence_model.errors import EvidockError, RefusedError
+from evidence_model.findings import Finding, Severity
+from evidence_store.errors import LogRecordMissingError, StageDamagedError
+from evidence_store.fsck_facts import LogFacts
+from evidence_store.log_folder import LogFolder, is_torn
+from evidence_store.log_signer import SignedRecordDamagedError
+from evidence_store.stage import LogEntry, Stage, decode_stage
+
+CHECKPOINT_DIFFERS = "STO-063"
+FILE_SURPLUS = "STO-074"
+HALF_WAY = "STO-078"
+_KNOWN = frozenset({"signed", "checkpoint", "tile", "envelopes", "stage"})
+_SUFFIX = ".dsse.json"
+
+
+@dataclass(slots=True)
+class LogCheck:
+    """One check of one log; `leaves` is filled for those who compare other things with the log."""
+
+    root: Path
+    log_key: bytes
+    keys: Mapping[KeyId, Verifier]
+    is_running: bool
+    facts: LogFacts = field(default_factory=LogFacts)
+    size: int = 0
+    head: Checkpoint | None = None
+    _overlay: dict[str, bytes] = field(default_factory=dict)
+    _staged: dict[bytes, LogEntry] = field(default_factory=dict)
+    _last: tuple[int, tuple[bytes, ...]] = (-1, ())
+
+    @property
+    def folder(self) -> LogFolder:
+        """Return the log's files."""
+        return LogFolder(self.root)
+
+    def run(self) -> Iterator[Finding]:
+        """Yield everything that is wrong with the log."""
+        folder = self.folder
+        public = _bytes(folder.checkpoint)
+        signed = _bytes(folder.signed)
+        if signed is None and public is None and folder.is_empty():
+            return
+        findings: list[Finding] = []
+        note = self._heads(signed, public, findings)
+        stages = self._read_stages(findings)
+        listing = list(folder.tile_paths())
+        names = list(folder.envelope_names())
+        findings += self._surplus(names)
+        yield from findings
+        if note is None:
+            return
+        self._replay(stages)
+        if self._overlay or (self._staged and not self.is_running):
+            yield Finding(HALF_WAY, Severity.NOTE, "log", {"size": str(self.size)})
+        newer = self._newer_checksums()
+        yield from audit_log(
+            log_key=self.log_key,
+            checkpoint=note,
+            read_tile=self._read_tile,
+            read_bundle=self._read_bundle,
+            envelopes=self.facts.watch(self._envelopes(names, newer)),
+            keys=self.keys,
+            listing=[path for path in listing if self._is_of_size(path)],
+        )
+
+    def is_signed_by_its_key(self) -> bool:
+        """Say whether either record of the log's state bears the key's signature."""
+        notes = (_bytes(self.folder.signed), _bytes(self.folder.checkpoint))
+        return any(self._open(note)[0] is not None for note in notes)
+
+    def leaf(self, index: int) -> Leaf | None:
+        """Return the leaf at `index`, None if it is not there or cannot be read."""
+        if not 0 <= index < self.size:
+            return None
+        number = index // TILE_WIDTH
+        if self._last[0] != number:
+            bundle = Bundle(number, min(TILE_WIDTH, self.size - number * TILE_WIDTH))
+            data = self._read_bundle(bundle)
+            try:
+                entries = () if data is None else decode_bundle(data, bundle.width)
+            except EvidockError:
+                entries = ()
+            self._last = number, entries
+        entries = self._last[1]
+        try:
+            return Leaf.parse(entries[index % TILE_WIDTH]) if entries else None
+        except EvidockError:
+            return None
+
+    def root_at(self, size: int) -> bytes | None:
+        """Return the root that the log's tiles give for an earlier size."""
+        try:
+            return CompactRange.from_nodes(size, node_reader(self.size, self._tile_or_fail)).root()
+        except EvidockError:
+            return None
+
+    # Which state of the log is checked -------------------------------------------------------------------------------
+
+    def _heads(self, signed: bytes | None, public: bytes | None, findings: list[Finding]) -> bytes | None:
+        """Return the record to check against, and note what is wrong with the two that there are."""
+        signed_head, why_signed = self._open(signed)
+        public_head, why_public = self._open(public)
+        if signed is None:
+            findings.append(Finding(LogRecordMissingError.code, Severity.DAMAGE, "log/signed"))
+        elif signed_head is None:
+            findings.append(Finding(SignedRecordDamagedError.code, Severity.DAMAGE, "log/signed", {"why": why_signed}))
+        if public_head is None and (public or not self._may_be_half_way()):
+            why = "it is not there" if public is None else why_public
+            findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", {"why": why}))
+        if signed_head and public_head and signed != public:
+            is_behind = public_head.size < signed_head.size and self._may_be_half_way()
+            if not is_behind:
+                details = {"signed": str(signed_head.size), "public": str(public_head.size)}
+                findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", details))
+        self.head = signed_head or public_head
+        self.size = self.head.size if self.head else 0
+        if signed_head is not None:
+            return signed
+        return public if public_head is not None else None
+
+    def _open(self, note: bytes | None) -> tuple[Checkpoint | None, str]:
+        if note is None:
+            return None, ""
+        try:
+            return open_checkpoint(note, log_key=self.log_key), ""
+        except RefusedError as error:
+            return None, str(error)[:200]
+
+    def _may_be_half_way(self) -> bool:
+        return self.is_running or bool(self.folder.stages())
+
+    # What lies in stages ---------------------------------------------------------------------------------------------
+
+    def _read_stages(self, findings: list[Finding]) -> list[Stage]:
+        stages: list[Stage] = []
+        for file in self.folder.stages():
+            data = _bytes(file.path)
+            if data is None or file.new_size > self.size:
+                continue  # settled meanwhile, or not signed (yet)
+            try:
+                stage = decode_stage(data, where=str(file.path))
+            except StageDamagedError as error:
+                findings.append(Finding(error.code, Severity.DAMAGE, f"log/stage/{file.path.name}"))
+                continue
+            stages.append(stage)
+            self._staged.update((entry.hash, entry) for entry in stage.entries)
+        return stages
+
+    def _replay(self, stages: list[Stage]) -> None:
+        """Do in memory what the next start does on disk, so that a run that was cut off is not taken for damage."""
+        for stage in stages:
+            try:
+                old = CompactRange.from_nodes(stage.old_size, node_reader(stage.old_size, self._tile_or_fail)).head()
+                plan = sequence(
+                    log_key=self.log_key,
+                    signed=Checkpoint(self.head.origin if self.head else "", old.size, old.root),
+                    leaves=[entry.leaf for entry in stage.entries],
+                    read_tile=self._tile_or_fail,
+                    read_bundle=self._bundle_or_fail,
+                )
+            except EvidockError:
+                return  # the audit names what is wrong with the files
+            for write in plan.writes:
+                found = _bytes(self.root / write.path)
+                if found is None or (found != write.data and is_torn(found, write.data)):
+                    self._overlay[write.path] = write.data
+
+    # Files -----------------------------------------------------------------------------------------------------------
+
+    def _read_tile(self, tile: Tile) -> bytes | None:
+        return self._overlay.get(tile.path) or _bytes(self.root / tile.path)
+
+    def _read_bundle(self, bundle: Bundle) -> bytes | None:
+        return self._overlay.get(bundle.path) or _bytes(self.root / bundle.path)
+
+    def _tile_or_fail(self, tile: Tile) -> bytes:
+        return self._overlay.get(tile.path) or self.folder.read_tile(tile)
+
+    def _bundle_or_fail(self, bundle: Bundle) -> bytes:
+        return self._overlay.get(bundle.path) or self.folder.read_bundle(bundle)
+
+    def _envelopes(self, names: list[Path], newer: frozenset[bytes]) -> Iterator[tuple[str, bytes]]:
+        """Yield every envelope up to the size that is checked: from its file, else from its stage."""
+        staged = dict(self._staged)
+        for path in names:
+            if path.name.startswith("."):
+                continue
+            name_hash = _hash_of(path.name)
+            if name_hash is not None and sha256(name_hash).digest() in newer:
+                continue
+            data = _bytes(path)
+            entry = staged.pop(name_hash, None) if name_hash is not None else None
+            if entry is not None and (data is None or is_torn(data, entry.raw)):
+                data = entry.raw
+            if data is not None:
+                yield path.name, data
+        for envelope_hash, entry in staged.items():
+            yield envelope_hash.hex() + _SUFFIX, entry.raw
+
+    def _newer_checksums(self) -> frozenset[bytes]:
+        """Return the checksums of what was logged while we read, which is none of this check's business."""
+        if not self.is_running:
+            return frozenset()
+        head, _ = self._open(_bytes(self.folder.signed))
+        found: set[bytes] = set()
+        for stage in self.folder.stages():
+            data = _bytes(stage.path)
+            if data is not None and stage.old_size >= self.size:
+                entries = decode_stage(data, where=str(stage.path)).entries
+                found.update(sha256(entry.hash).digest() for entry in entries)
+        size = head.size if head else self.size
+        for number in range(self.size // TILE_WIDTH, -(-size // TILE_WIDTH)):
+            width = min(TILE_WIDTH, size - number * TILE_WIDTH)
+            data = _bytes(self.root / Bundle(number, width).path)
+            if data is not None:
+                leaves = [Leaf.parse(entry) for entry in decode_bundle(data, width)]
+                found.update(leaf.checksum for leaf in leaves[max(0, self.size - number * TILE_WIDTH) :])
+        return frozenset(found)
+
+    def _is_of_size(self, path: str) -> bool:
+        """Say whether a file under `tile/` is one that the checked size may have; newer ones of a running log go."""
+        if Path(path).name.startswith("."):
+            return False
+        if not self.is_running:
+            return True
+        try:
+            address = parse_path(path)
+        except RefusedError:
+            return True
+        level = address.level if isinstance(address, Tile) else 0
+        return address.index * TILE_WIDTH + address.width <= self.size >> 8 * level
+
+    def _surplus(self, names: list[Path]) -> Iterator[Finding]:
+        for entry in sorted(self.root.iterdir()):
+            if entry.name not in _KNOWN and not entry.name.endswith(".part"):
+                yield Finding(FILE_SURPLUS, Severity.FAULT, f"log/{entry.name}")
+        for path in names:
+            envelope_hash = _hash_of(path.name)
+            if envelope_hash is not None and self.folder.envelope_path(envelope_hash) != path:
+                yield Finding(FILE_SURPLUS, Severity.FAULT, str(path.relative_to(self.root.parent)))
+
+
+def _hash_of(name: str) -> bytes | None:
+    digits = name.removesuffix(_SUFFIX)
+    try:
+        return bytes.fromhex(digits) if digits != name and len(digits) == 64 else None  # noqa: PLR2004 - SHA-256
+    except ValueError:
+        return None
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

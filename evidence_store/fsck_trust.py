@@ -1,0 +1,115 @@
+"""Do the trust file, the private keys of this home and the keys that the log enrolled all speak of the same keys?
+
+Three witnesses: where two agree against the third, the third is named.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from chain_of_custody.signatures import KeyId, Verifier, verifier_for
+from evidence_model.errors import EvidockError
+from evidence_model.findings import Finding, Severity
+from evidence_model.ids import SourceId
+from evidence_store.fsck_facts import LogFacts
+from host_io.config import HomePaths
+from host_io.keys import read_signing_key
+from host_io.trust import Trust, centre_key_path, log_key_path, read_trust
+
+TRUST_AND_KEYS_DIFFER = "STO-064"
+TRUST_AND_LOG_DIFFER = "STO-065"
+KEY_FILE_WRONG = "STO-073"
+
+
+@dataclass(slots=True)
+class TrustCheck:
+    """The keys of a home; `trust` is None if its file is missing or damaged."""
+
+    paths: HomePaths
+    trust: Trust | None = None
+    private: dict[tuple[str, str], bytes] = field(default_factory=dict)  # (role, id) → public key of the private one
+    findings: list[Finding] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Read the trust file and every key file that is there."""
+        try:
+            self.trust = read_trust(self.paths.trust)
+        except EvidockError as error:
+            self.findings.append(Finding(error.code, Severity.DAMAGE, "trust.json", {"why": str(error)[:300]}))
+        files = {("log", ""): log_key_path(self.paths), ("centre", ""): centre_key_path(self.paths)}
+        if self.paths.keys.is_dir():
+            for path in sorted(self.paths.keys.glob("station-*.key")):
+                files["station", path.stem.removeprefix("station-")] = path
+        for owner, path in files.items():
+            if not path.exists():
+                continue
+            try:
+                self.private[owner] = read_signing_key(path).public_key
+            except EvidockError as error:
+                details = {"why": str(error)[:300]}
+                self.findings.append(Finding(KEY_FILE_WRONG, Severity.DAMAGE, f"keys/{path.name}", details))
+
+    def centre_key_ids(self) -> frozenset[str]:
+        """Return the ids of the keys that are the centre's by this home's own word."""
+        keys = [self.private.get(("centre", "")), self.trust.centre.key if self.trust else None]
+        return frozenset(KeyId.of(key).text for key in keys if key is not None)
+
+    @property
+    def log_key(self) -> bytes | None:
+        """Return the log's public key."""
+        return self.trust.log_key if self.trust else self.private.get(("log", ""))
+
+    @property
+    def centre_key(self) -> bytes | None:
+        """Return the centre's public key."""
+        return self.trust.centre.key if self.trust else self.private.get(("centre", ""))
+
+    def verifiers(self) -> Mapping[KeyId, Verifier]:
+        """Return everybody who may sign: the trusted keys, or what the private ones tell if there is no trust file."""
+        if self.trust is not None:
+            return self.trust.verifiers()
+        found = [verifier_for(key) for (role, _), key in self.private.items() if role != "log"]
+        return {verifier.key_id: verifier for verifier in found}
+
+    def check(self, facts: LogFacts) -> Iterator[Finding]:
+        """Yield where trust file, private keys and log disagree."""
+        yield from self.findings
+        if self.trust is None:
+            return
+        for role, name, key in _keys_of(self.trust):
+            private = self.private.get((role, name if role == "station" else ""))
+            enrolled = facts.enrolled.get((role, name))
+            yield from self._compare(role, name, key, private, enrolled)
+
+    def _compare(
+        self, role: str, name: str, key: bytes, private: bytes | None, enrolled: set[str] | None
+    ) -> Iterator[Finding]:
+        subject = f"{role}/{name}"
+        is_enrolled = enrolled is not None and key.hex() in enrolled
+        if private is not None and private != key:
+            wrong = "keys" if is_enrolled else "trust.json"
+            yield Finding(TRUST_AND_KEYS_DIFFER, Severity.DAMAGE, wrong, {"of": subject})
+        if enrolled is not None and not is_enrolled:
+            yield Finding(TRUST_AND_LOG_DIFFER, Severity.DAMAGE, "trust.json", {"of": subject})
+
+
+def check_names(check: TrustCheck, facts: LogFacts) -> Iterator[Finding]:
+    """Yield names of the trust file that the log does not know: a new station, or a changed name."""
+    if check.trust is None or not facts.enrolled:
+        return
+    names_of: dict[str, set[str]] = {}
+    for (_, enrolled_name), enrolled_keys in facts.enrolled.items():
+        for enrolled_key in enrolled_keys:
+            names_of.setdefault(enrolled_key, set()).add(enrolled_name)
+    for role, name, key in _keys_of(check.trust):
+        known = names_of.get(key.hex(), set())
+        if (role, name) in facts.enrolled or name in known:
+            continue
+        severity = Severity.DAMAGE if known else Severity.NOTE  # a new one is enrolled when the store runs next
+        yield Finding(TRUST_AND_LOG_DIFFER, severity, "trust.json", {"of": f"{role}/{name}"})
+
+
+def _keys_of(trust: Trust) -> Iterator[tuple[str, SourceId, bytes]]:
+    yield "log", trust.site, trust.log_key
+    yield "centre", trust.centre.id, trust.centre.key
+    for station in trust.stations:
+        yield "station", station.id, station.key

@@ -1,0 +1,98 @@
+"""Are the vault's and the spool's files what their names say, and is everything there that the log says is?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evidence_model.digests import Digest, MalformedDigestError
+from evidence_model.findings import Finding, Severity
+from evidence_store.fsck_bytes import Hashed
+from evidence_store.fsck_facts import LogFacts
+
+VAULT_FILE_ALTERED = "STO-060"
+RECEIVED_IS_MISSING = "STO-061"
+VAULT_FILE_SURPLUS = "STO-062"
+SPOOL_FILE_ALTERED = "STO-069"
+SPOOL_FILE_MISSING = "STO-070"
+UNREADABLE = "STO-076"
+IN_QUARANTINE = "STO-077"
+_MOST_USES_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class VaultListing:
+    """What lies in the vault: files named by a digest and in its place, and all others."""
+
+    files: tuple[tuple[Path, Digest, int], ...]
+    others: tuple[Path, ...]
+    quarantined: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, vault: Path) -> "VaultListing":
+        """List a vault's folders."""
+        files: list[tuple[Path, Digest, int]] = []
+        others: list[Path] = []
+        for path in sorted((vault / "sha256").rglob("*")):
+            if path.is_dir() and not path.is_symlink():
+                continue
+            try:
+                digest = Digest.parse(path.name)
+            except MalformedDigestError:
+                others.append(path)
+                continue
+            name = digest.hex
+            is_in_place = path.relative_to(vault / "sha256").parts == (name[:2], name[2:4], name)
+            if is_in_place and path.is_file() and not path.is_symlink():
+                files.append((path, digest, path.stat().st_size))
+            else:
+                others.append(path)
+        quarantine = vault / "quarantine"
+        quarantined = tuple(sorted(quarantine.iterdir())) if quarantine.is_dir() else ()
+        return cls(tuple(files), tuple(others), quarantined)
+
+
+def check_vault_names(
+    listing: VaultListing, root: Path, facts: LogFacts, *, promised: dict[Digest, str]
+) -> Iterator[Finding]:
+    """Yield files that do not belong, and bytes that are not there although the log or a receipt says so."""
+    for path in listing.others:
+        yield Finding(VAULT_FILE_SURPLUS, Severity.FAULT, _name(path, root))
+    for path in listing.quarantined:
+        yield Finding(IN_QUARANTINE, Severity.NOTE, _name(path, root))
+    there = {digest for _, digest, _ in listing.files}
+    for path, digest, _ in listing.files:
+        if digest not in facts.uses:  # its event may be on its way: bytes may come first
+            yield Finding(VAULT_FILE_SURPLUS, Severity.NOTE, _name(path, root))
+    for digest, why in {**promised, **dict.fromkeys(facts.received, "store.received")}.items():
+        if digest not in there:
+            details = {"said_by": why, **_uses(digest, facts)}
+            yield Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, f"vault/sha256/{digest.hex}", details)
+
+
+def check_hashed(hashed: Hashed, root: Path, facts: LogFacts, *, in_vault: bool) -> Iterator[Finding]:
+    """Yield what is wrong with one file that was read."""
+    subject = _name(hashed.path, root)
+    if hashed.is_gone:
+        if in_vault:
+            details = _uses(hashed.expected, facts)
+            yield Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, subject, details)
+        return
+    if hashed.found is None:
+        yield Finding(UNREADABLE, Severity.DAMAGE, subject, {"error": hashed.error, **_uses(hashed.expected, facts)})
+    elif hashed.found != hashed.expected:
+        code = VAULT_FILE_ALTERED if in_vault else SPOOL_FILE_ALTERED
+        details = {"found": hashed.found.hex, "size_bytes": str(hashed.size_bytes), **_uses(hashed.expected, facts)}
+        yield Finding(code, Severity.DAMAGE, subject, details)
+
+
+def _uses(digest: Digest, facts: LogFacts) -> dict[str, str]:
+    """Return which items bytes belong to, so that people know what is hurt."""
+    uses = facts.uses.get(digest, [])
+    assets = list(dict.fromkeys(use.asset_id for use in uses if use.asset_id))
+    names = list(dict.fromkeys(use.name for use in uses))
+    told = {"items": ",".join(assets[:_MOST_USES_TOLD]), "names": ",".join(names[:_MOST_USES_TOLD])}
+    return {key: value for key, value in told.items() if value}
+
+
+def _name(path: Path, root: Path) -> str:
+    return str(path.relative_to(root))
