@@ -100,6 +100,14 @@ def test_agent_cannot_write_to_the_recorder_it_reads(guest: Guest, footage: Path
     assert "Operation not permitted" in refused.err
 
 
+def test_memory_limit_of_each_service_is_in_force(guest: Guest) -> None:
+    """Only a machine with all of cgroup v2 can show it, which the container of tests/systemd is not everywhere."""
+    for service, limit_mib in (("agent", 1024), ("ingest", 512), ("store", 2048), ("broker", 1024)):
+        folder = f"/sys/fs/cgroup/system.slice/evidock-{service}.service"
+        assert int(guest.out(f"cat {folder}/memory.max")) == limit_mib << 20, service
+        assert int(guest.out(f"cat {folder}/memory.current")) < limit_mib << 18, f"{service}: a quarter of it at rest"
+
+
 def test_recorder_pulled_out_in_mid_copy_is_finished_when_it_comes_back(guest: Guest, tmp_path: Path) -> None:
     tree = tmp_path / "tree/DCIM"
     tree.mkdir(parents=True)
