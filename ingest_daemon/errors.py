@@ -1,6 +1,9 @@
 """What can go wrong between the spool and the centre; each is seen by people as a finding with the same code."""
 
+import sqlite3
+
 from evidence_model.errors import DamageError, RefusedError, UnavailableError
+from host_io.sqlite import DatabaseDamagedError, DatabaseUnavailableError
 
 
 class UploadRefusedError(RefusedError):
@@ -49,3 +52,22 @@ class BytesNotVerifiedError(RefusedError):
     """A receipt for an event with footage that does not say that the store read the bytes back."""
 
     code = "ING-008"
+
+
+class OwnDiskError(UnavailableError):
+    """The disk of this station does not do what it should."""
+
+    code = "ING-017"
+
+
+def told(error: BaseException) -> BaseException:
+    """Return what ended a thread as an error that says what to do; what is unknown stays as it is."""
+    match error:
+        case sqlite3.OperationalError():  # full, locked for very long, not readable
+            return DatabaseUnavailableError(f"station.db: {error}")
+        case sqlite3.DatabaseError():
+            return DatabaseDamagedError(f"station.db: {error}; stop, keep everything, restore it from the backup")
+        case OSError():
+            return OwnDiskError(f"{error}")
+        case _:
+            return error

@@ -9,8 +9,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 from evidence_model.errors import EvidockError, UsageError
 from host_io import logs
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     home: Path = parser.parse_args(argv).home
     logs.set_up()
     try:
-        _run(HomePaths(home.absolute()))
+        with StopSignal() as stop:
+            _run(HomePaths(home.absolute()), stop)
     except EvidockError as error:
         logs.event(_LOG, "ingest.ended", level=logging.ERROR, code=error.code, reason=str(error))
         return error.exit_code
@@ -40,19 +42,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(paths: HomePaths) -> None:
+class StopSignal:
+    """SIGTERM and SIGINT as an event, from the first moment on; `wake` is called so that the loop sees it at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.wake: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._received) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _received(self, _number: int, _frame: object) -> None:
+        self.event.set()
+        self.wake()
+
+
+def _run(paths: HomePaths, stop: StopSignal) -> None:
     config = read_config(paths)
     if not config.role.pulls:
         raise UsageError(f"{paths.root}: a {config.role.value} has no spool; the ingest daemon runs at stations")
     make_folders(paths.run)
     with only_one(paths.run / "ingest.lock", lambda: AlreadyRunningError(f"{paths.root}: an ingest daemon runs here")):
-        stop = threading.Event()
         service = IngestService(paths, config, clock=SystemClock(), notifier=Notifier(os.environ))
-
-        def on_signal(_number: int, _frame: object) -> None:
-            stop.set()
-            service.wake()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-        service.run(stop)
+        stop.wake = service.wake
+        service.run(stop.event)

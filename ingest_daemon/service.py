@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import secrets
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ from host_io.mqtt import LinkState, MqttLink, PublishRefusedError
 from host_io.notify import Notifier
 from host_io.trust import read_trust
 from ingest_daemon.alerts import LINK_REFUSED, WAITING, waiting_finding
+from ingest_daemon.errors import told
 from ingest_daemon.hand_over import HandOver
 from ingest_daemon.hand_over_queue import HandOverQueue
 from ingest_daemon.inbox import Inbox
@@ -117,12 +119,14 @@ class IngestService:
                 with wake_hints(self._paths, self._hint):
                     self._notifier.ready()
                     self._turn(stop)
+            except (sqlite3.Error, OSError) as error:
+                self._fatal = error
             finally:
                 self._notifier.stopping()
                 for part in (self._link, hand_over, self._inbox, self._tidy):
                     part.stop(timeout_seconds=_JOIN_SECONDS)
         if self._fatal is not None:
-            raise self._fatal
+            raise told(self._fatal)
 
     def wake(self) -> None:
         """Let the loop look at once; for signal handlers and threads."""

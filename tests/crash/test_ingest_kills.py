@@ -1,4 +1,4 @@
-"""`kill -9` of the ingest daemon at random moments while footage keeps coming: everything arrives once, byte for byte."""
+"""`kill -9` of the ingest daemon at random moments while footage keeps coming: everything arrives once, unchanged."""
 
 import random
 import time
@@ -33,6 +33,7 @@ def test_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None
             wait_for(lambda: spooling.waiting_count() == 0, seconds=60, what="a receipt for every event")
             footage = home.paths.spool / "footage"
             wait_for(lambda: not list(footage.iterdir()), what="an empty spool")
+            wait_for(lambda: f'"pid": {daemon.pid}' in (home.paths.run / "ingest.json").read_text(), what="its state")
         finally:
             daemon.terminate()
             assert daemon.wait(10) == 0
