@@ -41,6 +41,12 @@ class LogFileMissingError(DamageError):
     code = "STO-006"
 
 
+class CentreJournalLostError(DamageError):
+    """centre.db holds less than the centre said in the log; it would begin its chain anew."""
+
+    code = "STO-008"
+
+
 # Messages
 
 
@@ -84,12 +90,6 @@ class BrokenChainError(MessageRefusedError):
     """The event has the next number but names another predecessor."""
 
     code = "STO-015"
-
-
-class EventIdTakenError(MessageRefusedError):
-    """Another event in the log has this id."""
-
-    code = "STO-016"
 
 
 # Vault and uploads

@@ -18,6 +18,7 @@ from evidence_model.errors import EvidockError
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from evidence_store.centre_book import CentreBook, Moment, open_centre_db
+from evidence_store.errors import CentreJournalLostError
 from evidence_store.fsck_bytes import Progress, hash_files
 from evidence_store.fsck_catalogue import check_catalogue
 from evidence_store.fsck_chains import DATABASE_DAMAGED, ChainCheck, check_items, spool_files
@@ -146,6 +147,11 @@ class _Verification:
                 is_running=self._is_running,
             )
             yield from check.run()
+            if path == self._paths.centre_db and log is not None and self._trust.trust is not None:
+                said = self._facts.last_seq_of.get(self._trust.trust.centre.id, 0)
+                if check.event_count < said:
+                    details = {"holds": str(check.event_count), "logged": str(said)}
+                    yield Finding(CentreJournalLostError.code, Severity.DAMAGE, path.name, details)
             if path == self._paths.station_db and path.exists():
                 self._promised |= check.promised
                 self._result.events = max(self._result.events, check.event_count)

@@ -41,6 +41,7 @@ class LogFacts:
     uses: dict[Digest, list[Use]] = field(default_factory=dict)
     received: dict[Digest, str] = field(default_factory=dict)  # → asset id
     enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
+    last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
 
@@ -74,6 +75,7 @@ class LogFacts:
             blobs = blobs_of(view.body)
         except RefusedError:
             return  # the audit says what is wrong with it
+        self.last_seq_of[view.source.id] = max(self.last_seq_of.get(view.source.id, 0), view.source.seq)
         asset = view.asset.id if view.asset else ""
         path = read.raw_bytes(view.body, "path_hex")
         name = display_name(path) if path is not None else view.kind

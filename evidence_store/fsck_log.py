@@ -123,7 +123,8 @@ class LogCheck:
             findings.append(Finding(LogRecordMissingError.code, Severity.DAMAGE, "log/signed"))
         elif signed_head is None:
             findings.append(Finding(SignedRecordDamagedError.code, Severity.DAMAGE, "log/signed", {"why": why_signed}))
-        if public_head is None and (public or not self._may_be_half_way()):
+        is_new = signed_head is not None and signed_head.size == 0
+        if public_head is None and (public or not (is_new or self._may_be_half_way())):
             why = "it is not there" if public is None else why_public
             findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", {"why": why}))
         if signed_head and public_head and signed != public:

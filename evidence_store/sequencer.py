@@ -25,7 +25,7 @@ from evidence_model.topics import Channel, StationAddress
 from evidence_store.catalogue import Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
-from evidence_store.errors import BlobDamagedError, MessageRefusedError, WrongTopicError
+from evidence_store.errors import BlobDamagedError, CentreJournalLostError, MessageRefusedError, WrongTopicError
 from evidence_store.ledger import Ledger
 from evidence_store.log_reader import LogReader
 from evidence_store.own_facts import key_enrolled, keys_of, store_received
@@ -92,8 +92,14 @@ class Sequencer:
         )
 
     def open(self) -> None:
-        """Finish what an earlier run began, and enrol the keys that the log does not know yet."""
+        """Finish what an earlier run began, and enrol the keys that the log does not know yet.
+
+        Raises:
+            CentreJournalLostError: the centre's own journal is behind what it said in the log.
+        """
         self._catch_up()
+        self._check_own_chain()
+        self._note_own_late()
         self._log_own()
         found = {digest for digest in self._parts.catalogue.awaited_blobs() if self._is_held(digest)}
         if found:
@@ -284,10 +290,20 @@ class Sequencer:
         self.applied_size = events[-1].index + 1
         self._admission.commit()
         own_count = len(batch) - len(accepted)
-        self._note_own(events[:own_count])
+        self._note_own([(_known(event), event.view.source.seq) for event in events[:own_count]])
         step.logged_count += len(batch)
         step.new_note = appended.note
         return [_known(event) for event in events[own_count:]]
+
+    def _check_own_chain(self) -> None:
+        head = self._parts.catalogue.head_of(self._trust.centre.id)
+        if head is None:
+            return
+        own = self._parts.journal.find(head.envelope_hash)
+        if own is None or own.seq != head.seq:
+            raise CentreJournalLostError(
+                f"centre.db does not hold event {head.seq} of {self._trust.centre.id}, which is in the log; restore it"
+            )
 
     def _log_own(self) -> None:
         while self._append([], step := Step()) or step.logged_count:
@@ -303,15 +319,15 @@ class Sequencer:
             result.append(Examined(event.hash, parse_event(envelope), LogEntry(event.raw, leaf.to_bytes())))
         return result
 
-    def _note_own(self, events: Sequence[LoggedEvent]) -> None:
+    def _note_own(self, events: Sequence[tuple[KnownEvent, int]]) -> None:
         """Note in the centre's journal where its events stand; the head it remembers guards against a set-back log."""
         if not events:
             return
         log = self._parts.ledger.public()
         checkpoint = open_checkpoint(log.note, log_key=self._trust.log_key)
-        seq_of = {event.index: event.view.source.seq for event in events}
+        seq_of = {event.index: seq for event, seq in events}
         with self._parts.book.transaction():
-            for event, receipt in self._desk.receipts(map(_known, events), log):
+            for event, receipt in self._desk.receipts([event for event, _ in events], log):
                 verified = VerifiedReceipt(
                     event=event.hash,
                     leaf=log.leaf_hash(event.index),
@@ -322,6 +338,12 @@ class Sequencer:
                 )
                 self._parts.journal.receipt_verified(seq_of[event.index], receipt, verified)
             self._parts.book.forget_heads_below(log.head.size)
+
+    def _note_own_late(self) -> None:
+        """Note those that were logged right before the last run ended."""
+        waiting = list(self._parts.journal.waiting(limit=_OWN_BATCH))
+        logged = [(known, event.seq) for event in waiting if (known := self._parts.catalogue.find(event.hash))]
+        self._note_own(logged)
 
     # What the centre says --------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from evidence_model.messages import BlobRef, BlobRole
 from evidence_model.topics import Channel, station_topic
 from evidence_store.catalogue import open_catalogue_db
 from evidence_store.centre_book import open_centre_db, open_findings
+from evidence_store.errors import CentreJournalLostError
+from evidence_store.fsck import verify_home
 from evidence_store.rebuild import rebuild
 from host_io.config import HomePaths
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
@@ -332,6 +334,16 @@ def test_own_events_that_were_signed_but_not_logged_are_logged_at_the_next_start
     with centre_at(home, trust_of(station)) as centre:
         assert kinds(centre).count("store.received") == 1
         assert centre.journal.count_waiting() == 0
+
+
+def test_a_centre_that_lost_its_journal_does_not_begin_a_second_history(home: HomePaths, station: FakeStation) -> None:
+    with centre_at(home, trust_of(station)):
+        pass
+    for path in home.root.glob("centre.db*"):
+        path.unlink()
+    with pytest.raises(CentreJournalLostError), centre_at(home, trust_of(station)):
+        pass
+    assert "STO-008" in {finding.code for finding in verify_home(home)}
 
 
 def test_sqlite_is_strict_about_every_table(home: HomePaths, station: FakeStation) -> None:
