@@ -4,7 +4,6 @@ import os
 import socket
 import time
 
-
 _PATIENCE_SECONDS = 0.5
 
 
