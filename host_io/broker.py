@@ -36,6 +36,7 @@ _READY_SECONDS = 15.0
 _OLD_ONE_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.02
 _PORT_ATTEMPTS = 3
+_ACCEPTED = b"\x20\x02\x00\x00"  # CONNACK
 
 
 class BrokerMissingError(UnavailableError):
@@ -72,8 +73,9 @@ class Broker:
     At most one runs for a home: a lock in `run/` is held by the child itself as long as it lives.
     """
 
-    def __init__(self, paths: HomePaths, *, site: SourceId, stations: Sequence[SourceId]) -> None:
+    def __init__(self, paths: HomePaths, *, site: SourceId, stations: Sequence[SourceId], port: int = 0) -> None:
         self._paths = paths
+        self._port = port
         self._site = site
         self._stations = tuple(stations)
         self._child: subprocess.Popen[bytes] | None = None
@@ -105,7 +107,7 @@ class Broker:
     def start(self) -> BrokerAddress:
         """Start the broker and wait until it takes MQTT connections; ends one that a killed parent left behind.
 
-        The same port is taken as the last time if it is free.
+        Without a port of its own it takes the same one as the last time if that is free.
 
         Raises:
             BrokerMissingError: there is no nats-server.
@@ -118,7 +120,7 @@ class Broker:
         try:
             last = _last_said(self._paths)
             for attempt in range(_PORT_ATTEMPTS):
-                port = _free_port(last.get("port", 0) if attempt == 0 else 0)
+                port = self._port or _free_port(last.get("port", 0) if attempt == 0 else 0)
                 if self._start_on(program, port, lock):
                     break
                 if attempt == 0:  # the port may have been taken, or the store is broken: change the cheaper first
@@ -179,10 +181,14 @@ class Broker:
         return True
 
     def _wait_until_ready(self, port: int) -> bool:
+        """Wait until our own child lets the centre in; somebody else's server on that port would not."""
+        hello = _connect_packet(centre_user(), make_secret(secret_path(self._paths, centre_user())))
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline and self.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection((_HOST, port), timeout=1.0):
-                return True
+            with contextlib.suppress(OSError), socket.create_connection((_HOST, port), timeout=1.0) as door:
+                door.sendall(hello)
+                if door.recv(4) == _ACCEPTED:
+                    return True
             time.sleep(_LOOK_AGAIN_SECONDS)
         return False
 
@@ -225,6 +231,15 @@ class Broker:
         with contextlib.suppress(OSError):
             return " | ".join(self._log_file.read_text(errors="replace").splitlines()[-3:])
         return f"no log at {self._log_file}"
+
+
+def _connect_packet(user: str, password: str) -> bytes:
+    """Return MQTT 3.1.1's CONNECT with a clean session, so that nothing is left behind."""
+    texts = b"".join(len(text).to_bytes(2, "big") + text.encode() for text in ("evidock-ready", user, password))
+    body = b"\x00\x04MQTT\x04\xc2\x00\x0a" + texts
+    size = len(body)
+    length = bytes([size]) if size < 128 else bytes([size % 128 | 128, size // 128])  # noqa: PLR2004 - MQTT's own
+    return b"\x10" + length + body
 
 
 def _last_said(paths: HomePaths) -> dict[str, int]:

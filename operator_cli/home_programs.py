@@ -64,4 +64,4 @@ def children_of(
 def _broker(paths: HomePaths, config: HomeConfig) -> Broker:
     """Return the broker with a door for each station that this home's trust file knows."""
     stations = [station.id for station in trust.read_trust(paths.trust).stations]
-    return Broker(paths, site=config.site, stations=stations)
+    return Broker(paths, site=config.site, stations=stations, port=config.broker.port)

@@ -25,7 +25,7 @@ from host_io.broker_access import (
 from host_io.broker_config import permissions
 from host_io.config import BrokerConfig, BrokerKind, HomePaths
 from host_io.mqtt import LinkState, MqttLink
-from tests.brokers import OTHER_STATION, SITE, STATION, wait_for
+from tests.brokers import OTHER_STATION, SITE, STATION, free_port, wait_for
 
 
 @pytest.fixture
@@ -91,6 +91,19 @@ def test_it_takes_another_port_when_somebody_took_its_own(paths: HomePaths) -> N
         squatter.listen()
         with Broker(paths, site=SITE, stations=(STATION,)) as broker:
             assert broker.address.port != port
+
+
+def test_a_port_of_its_own_is_kept_to(paths: HomePaths) -> None:
+    port = free_port()
+    with Broker(paths, site=SITE, stations=(STATION,), port=port) as broker:
+        assert broker.address.port == port
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", port))
+        squatter.listen()
+        taken = Broker(paths, site=SITE, stations=(STATION,), port=port)
+        with pytest.raises(BrokerFailedError, match="address already in use"):
+            taken.start()
+    assert taken.pid is None
 
 
 def test_poll_tells_when_it_has_ended_and_start_brings_it_back(broker: Broker) -> None:
