@@ -152,17 +152,20 @@ class UploadApp:
         return piece.upload
 
     async def _copy(self, request: Request, piece: Piece) -> None:
-        gathered: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
-            gathered.append(chunk)
-            size += len(chunk)
-            if size >= _BLOCK_BYTES:
-                await run_in_threadpool(piece.write, b"".join(gathered))
-                self._check_room(0)
-                gathered, size = [], 0
-        if gathered:
-            await run_in_threadpool(piece.write, b"".join(gathered))
+        gathered = bytearray()
+        cut: ClientDisconnect | None = None
+        try:
+            async for chunk in request.stream():
+                gathered += chunk
+                if len(gathered) >= _BLOCK_BYTES:
+                    await run_in_threadpool(piece.write, bytes(gathered))
+                    gathered.clear()
+                    self._check_room(0)
+        except ClientDisconnect as error:
+            cut = error
+        await run_in_threadpool(piece.write, bytes(gathered))  # what came before a cut came all the same
+        if cut is not None:
+            raise cut
 
     def _check_room(self, length: int) -> None:
         if not self._vault.has_room(length):

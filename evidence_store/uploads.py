@@ -239,7 +239,7 @@ class Uploads:
                 state=UploadState(members["state"]),
                 expires_at=parse_instant(members["expires_at"]),
             )
-        except (FileNotFoundError, KeyError, ValueError, RefusedError):
+        except (FileNotFoundError, KeyError, TypeError, ValueError, RefusedError):
             return None  # an unreadable record is no record: the client begins again
 
     def _records(self) -> Iterator[Upload]:
