@@ -227,7 +227,13 @@ class Demonstration:
 
     def _receipts(self, config: HomeConfig, session: SessionResult, said: Said) -> tuple[StationItem, ...]:
         wait_for_receipts(
-            self._paths, config, session, clock=self._clock, most_seconds=_RECEIPT_SECONDS, on_count=lambda *_: None
+            self._paths,
+            config,
+            session,
+            clock=self._clock,
+            most_seconds=_RECEIPT_SECONDS,
+            was_running=True,
+            on_count=lambda *_: None,
         )
         outcome = docked(self._paths, session)
         self._result.receipted = outcome.receipted_count

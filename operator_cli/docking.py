@@ -28,7 +28,8 @@ from operator_cli.station_view import StationItem, items_of, station_reading
 
 LOOK_AGAIN_SECONDS = 0.1
 _AGENT_BACK_SECONDS = 30.0
-_STORE_BACK_SECONDS = 15.0
+_STORE_BACK_SECONDS = 30.0
+_NEVER_RAN_SECONDS = 1.0
 
 
 class WaitFor(Enum):
@@ -84,9 +85,12 @@ def wait_for_receipts(
     *,
     clock: Clock,
     most_seconds: float,
+    was_running: bool,
     on_count: Callable[[int, int], None],
 ) -> None:
     """Return when every file of the session has its verified receipts (of the pull and of the re-read).
+
+    Programs that were running before (`was_running`) get some time to come back; those that never ran do not.
 
     Raises:
         NothingRunningError: nobody is running who could bring one.
@@ -105,13 +109,18 @@ def wait_for_receipts(
         now = clock.mono()
         if settled != last_count:
             last_count, last_mono = settled, now
-        if running.look(paths).gives_receipts(has_store=config.role.stores):
-            alone_mono = now
-        if now - alone_mono > (_STORE_BACK_SECONDS if last_count > 0 else 1.0):
+        if gives_receipts(paths, config):
+            was_running, alone_mono = True, now
+        if now - alone_mono > (_STORE_BACK_SECONDS if was_running else _NEVER_RAN_SECONDS):
             raise NothingRunningError(f"{count}/{len(assets)}")
         if now - last_mono > most_seconds:
             raise WaitedTooLongError(f"{count}/{len(assets)}")
         time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def gives_receipts(paths: HomePaths, config: HomeConfig) -> bool:
+    """Say whether the programs that bring a receipt are at work, or will be in a moment."""
+    return running.look(paths).gives_receipts(has_store=config.role.stores)
 
 
 def docked(paths: HomePaths, result: SessionResult) -> Docked:
@@ -140,7 +149,12 @@ def _by_the_agent(
 
 
 def has_ended(paths: HomePaths, session: SessionId) -> bool:
-    """Say whether a session is over, without asking for the right to write (this is asked ten times a second)."""
+    """Say whether a session is over, without asking for the right to write (this is asked ten times a second).
+
+    One that a stopping agent cut off has ended too, but its request stays, and the next agent takes it up again.
+    """
+    if (paths.spool / "requests" / f"{session}.json").exists():
+        return False
     with station_reading(paths) as db:
         if db is None:
             return False

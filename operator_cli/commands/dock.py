@@ -12,7 +12,7 @@ from evidence_model.sizes import people_size
 from evidence_model.states import SessionState
 from host_io.clock import SystemClock
 from operator_cli.display import safe, table
-from operator_cli.docking import Docked, WaitFor, docked, wait_for_receipts
+from operator_cli.docking import Docked, WaitFor, docked, gives_receipts, wait_for_receipts
 from operator_cli.docking import dock as dock_folder
 from operator_cli.errors import NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit, worst
@@ -37,6 +37,7 @@ def dock(invocation: Invocation, *, path: Path, wait: str, recorder: str | None,
     clock = SystemClock()
     line = ProgressLine(invocation, mono=clock.mono)
     started = clock.mono()
+    was_running = gives_receipts(invocation.paths, config)
     try:
         result = dock_folder(
             invocation.paths,
@@ -53,6 +54,7 @@ def dock(invocation: Invocation, *, path: Path, wait: str, recorder: str | None,
                 result,
                 clock=clock,
                 most_seconds=timeout,
+                was_running=was_running,
                 on_count=lambda done, total: line.say(invocation.texts("dock.receipts", done=done, total=total)),
             )
     finally:

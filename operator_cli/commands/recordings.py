@@ -120,9 +120,7 @@ def timeline(invocation: Invocation, *, id_: str | None, recorder: str | None) -
         for recording in queries.timeline(db, recorder=recorder, recording=wanted):
             said = queries.show_recording(db, recording.id).notes
             documents.append(recording_as_json(recording, explanations(recording, said)))
-            notes = explanations(
-                recording, said, reasons=reason_words(shipped_pack(config.policy), invocation.language)
-            )
+            notes = explanations(recording, said, reasons=words)
             people += ["", *draw(recording, texts, zone=zone, width=invocation.columns(), notes=notes)]
     invocation.answer(documents, people[1:] if people else [texts("timeline.nothing")])
     return Exit.DONE

@@ -187,7 +187,7 @@ def test_status_says_that_all_runs_and_nothing_waits(station: Workstation) -> No
         ("verify /no/such/place", 2),
         ("policy explain XX-1", 2),
         ("run", 3),
-        ("store rebuild", 3),
+        ("store rebuild", 4),
     ],
 )
 def test_what_cannot_be_done_is_one_line_with_a_code(words: str, code: int, station: Workstation) -> None:

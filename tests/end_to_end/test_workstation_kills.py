@@ -35,6 +35,11 @@ def has_another_pid(workstation: Workstation, role: str, killed: set[int | None]
     return workstation.pid(role) not in killed
 
 
+def all_said(workstation: Workstation, files: list[dict[str, str]]) -> bool:
+    counts = workstation.event_counts()
+    return all(counts[kind, file["id"]] for kind in ONCE for file in files)
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_program_killed_in_the_middle_loses_nothing_and_doubles_nothing(role: str, tmp_path: Path) -> None:
     card = tmp_path / "card"
@@ -43,13 +48,15 @@ def test_a_program_killed_in_the_middle_loses_nothing_and_doubles_nothing(role: 
         docking = dock_in_background(workstation, card)
         wait_until(lambda: list((workstation.home / "run" / "progress").glob("*.json")), what="the docking to begin")
         for _ in range(2):
+            wait_until(partial(workstation.pid, role), what=f"a living {role}")
             killed = {None, workstation.pid(role)}
-            assert workstation.kill(role)
+            wait_until(partial(workstation.kill, role), what=f"a {role} to kill")
             wait_until(partial(has_another_pid, workstation, role, killed), what=f"a new {role}")
         out, err = docking.communicate(timeout=120)
         assert docking.returncode == 0, f"{out}\n{err}"
         files = json.loads(out)["files"]
         wait_until(workstation.all_receipted, what="every receipt")
+        wait_until(partial(all_said, workstation, files), what="an envelope's file for each entry of the log")
         counts = workstation.event_counts()
         for file in files:
             assert [counts[kind, file["id"]] for kind in ONCE] == [1, 1, 1]
@@ -57,7 +64,7 @@ def test_a_program_killed_in_the_middle_loses_nothing_and_doubles_nothing(role: 
         assert {file["sha256"] for file in files} <= on_the_card & workstation.vault_digests()
         status = json.loads(workstation.evidock("--json", "status").stdout)
         [child] = [child for child in status["running"]["children"] if child["id"] == role]
-        assert child["restarts"] == 2
+        assert child["restarts"] >= 2
         workstation.evidock("verify", str(workstation.home))
 
 
