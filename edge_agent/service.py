@@ -95,6 +95,7 @@ class AgentService:
         self._volumes: dict[str, DockedVolume] = {}
         self._places: dict[str, _Place] = {}
         self._jobs: dict[str, Job] = {}
+        self._stays: dict[str, _Place | None] = {}  # of each job: the stay it was started for; None for a request
         self._folder_hint = True
         self._scanned_mono = float("-inf")
         self._hints = FolderHints(self._folder_changed)
@@ -205,12 +206,12 @@ class AgentService:
             place.docked_state = place.state
             place.retry_at = None
             place.free_at = None
-            self._start(key, self._work(key, place))
+            self._start(key, self._work(key, place), place)
         elif place.free_at is not None and mono >= place.free_at and place.result is not None:
             place.free_at = mono + FREE_LOOK_SECONDS
             result = place.result
             if self._may_free_something(result):
-                self._start(key, self._freeing(key, place, result))
+                self._start(key, self._freeing(key, place, result), place)
 
     def _is_due(self, place: _Place, mono: float) -> bool:
         if place.retry_at is not None and mono >= place.retry_at:
@@ -253,9 +254,9 @@ class AgentService:
     def _reap(self, mono: float) -> None:
         for key in [key for key, job in self._jobs.items() if job.ended]:
             job = self._jobs.pop(key)
-            place = self._places.get(key)
-            if place is None:
-                continue
+            place = self._stays.pop(key)
+            if place is None or self._places.get(key) is not place:
+                continue  # it was pulled out meanwhile: how that stay ended says nothing of what is plugged in now
             place.result = job.result
             if job.result is not None and job.result.state is SessionState.PULLED:
                 place.retry_seconds = FIRST_RETRY_SECONDS
@@ -265,8 +266,9 @@ class AgentService:
                 place.retry_at = mono + place.retry_seconds
                 place.retry_seconds = min(place.retry_seconds * 2, LAST_RETRY_SECONDS)
 
-    def _start(self, key: str, work: Callable[[Patience], SessionResult | None]) -> None:
+    def _start(self, key: str, work: Callable[[Patience], SessionResult | None], place: _Place | None = None) -> None:
         self._jobs[key] = start_job(key, work, self.wake)
+        self._stays[key] = place
 
     def _end_jobs(self) -> None:
         """Have every docking finish the write in hand and end; one that hangs in a dead device is left behind."""
