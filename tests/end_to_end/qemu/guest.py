@@ -104,25 +104,34 @@ class Guest:
         return said.out.strip()
 
     # ------------------------------------------------------------------------------------------------ USB
-    def plug(self, image: Path, *, serial: str, bytes_per_second: int = 0, bad_sector: int | None = None) -> str:
+    def plug(
+        self,
+        image: Path,
+        *,
+        serial: str,
+        bytes_per_second: int = 0,
+        bad_sector: int | None = None,
+        writable: bool = False,
+    ) -> str:
         """Plug in a USB stick with this content; returns its name for `unplug`.
 
         Args:
-            image: a raw disk; it is opened read-only, as a recorder's content is never to be written.
+            image: a raw disk.
             serial: the USB serial number.
             bytes_per_second: a slow stick; 0 is as fast as it goes.
             bad_sector: reading this sector fails, every time.
+            writable: as a recorder is; else even QEMU would refuse a write.
         """
         name = f"usb{next(self._numbers)}"
-        file: dict[str, object] = {"driver": "file", "filename": str(image), "read-only": True}
+        file: dict[str, object] = {"driver": "file", "filename": str(image), "read-only": not writable}
         if bad_sector is not None:
             fault = {"event": "none", "iotype": "read", "sector": bad_sector, "errno": 5, "once": False}
-            file = {"driver": "blkdebug", "image": file, "inject-error": [fault], "read-only": True}
-        node: dict[str, object] = {"driver": "raw", "file": file, "read-only": True}
+            file = {"driver": "blkdebug", "image": file, "inject-error": [fault], "read-only": not writable}
+        node: dict[str, object] = {"driver": "raw", "file": file, "read-only": not writable}
         if bytes_per_second:
             limits = {"bps-read": bytes_per_second, "bps-read-max": bytes_per_second}
             self.qmp("object-add", **{"qom-type": "throttle-group", "id": f"{name}-pace", "limits": limits})
-            node = {"driver": "throttle", "throttle-group": f"{name}-pace", "file": node, "read-only": True}
+            node = {"driver": "throttle", "throttle-group": f"{name}-pace", "file": node, "read-only": not writable}
         self.qmp("blockdev-add", **{**node, "node-name": f"{name}-node"})
         self.qmp(
             "device_add",

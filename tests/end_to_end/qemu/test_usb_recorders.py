@@ -5,6 +5,7 @@ The only place where USB, FAT and exFAT drivers, udev, the agent's right to moun
 
 import hashlib
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.end_to_end.qemu.recorder_images import Layout, make_image
 pytestmark = [pytest.mark.full, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
 
 _HOME = "/var/lib/evidock"
+_AGENT_WORDS = "journalctl --no-pager -o cat -u evidock-agent"
 _QUERY = """
 import json, sqlite3
 db = sqlite3.connect("file:/var/lib/evidock/station.db?mode=ro", uri=True)
@@ -75,13 +77,52 @@ def test_plugged_recorder_is_pulled_and_not_one_byte_of_it_changes(
     make_image(image, footage, fs_type=fs_type, layout=layout)
     before = hashlib.sha256(image.read_bytes()).hexdigest()
     expected = {path: digest for path, digest in digests(footage).items() if path.startswith(("DCIM", "IMP", "AUDIO"))}
-    guest.plug(image, serial="YZ0012345")
+    guest.plug(image, serial="YZ0012345", writable=True)
     wait_receipted(guest, len(expected))
     pulled = receipted(guest)
     assert {path: pulled.get(path) for path in expected} == expected
     assert guest.out("cat /proc/mounts | grep -c ' /var/lib/evidock/run/slots' || true") == "0", (
         "in the agent's view only"
     )
+    assert hashlib.sha256(image.read_bytes()).hexdigest() == before
+
+
+def freeing_guest(guest: Guest, footage: Path, image: Path, *, allowed: bool) -> None:
+    """Plug a writable recorder into a station that wants to free it, with or without the drop-in that lets it."""
+    make_image(image, footage, fs_type="vfat", layout=Layout.WHOLE)
+    guest.out(f"sed -i 's/^free_recorders = false/free_recorders = true/' {_HOME}/evidock.toml")
+    if allowed:
+        place = "/etc/systemd/system/evidock-agent.service.d"
+        guest.out(
+            f"install -D -m 644 -t {place} /payload/systemd/drop-ins/free-recorders.conf; systemctl daemon-reload"
+        )
+    guest.out("systemctl restart evidock-agent.service")
+    guest.plug(image, serial="YZ0012345", writable=True)
+
+
+def on_the_image(image: Path) -> set[str]:
+    """Return the names of the files in the image's DCIM folder."""
+    said = subprocess.run(["mdir", "-b", "-i", str(image), "::/DCIM"], capture_output=True, text=True, check=True)
+    return set(said.stdout.split())
+
+
+def test_recorder_is_freed_where_site_and_unit_allow_it(guest: Guest, footage: Path, tmp_path: Path) -> None:
+    image = tmp_path / "recorder.img"
+    freeing_guest(guest, footage, image, allowed=True)
+    wait_for(lambda: "recorder.freed" in guest.out(_AGENT_WORDS), seconds=240, what="the recorder to be freed")
+    states = {path: state for path, _, _, state in station(guest)["items"]}
+    assert {state for path, state in states.items() if path.startswith("DCIM")} == {"freed"}
+    assert on_the_image(image) == set()
+    vault = set(guest.out(f"find {_HOME}/vault/sha256 -type f -printf '%f\\n'").split())
+    assert set(digests(footage / "DCIM").values()) <= vault
+
+
+def test_recorder_is_not_freed_by_configuration_alone(guest: Guest, footage: Path, tmp_path: Path) -> None:
+    image = tmp_path / "recorder.img"
+    freeing_guest(guest, footage, image, allowed=False)
+    before = hashlib.sha256(image.read_bytes()).hexdigest()
+    wait_for(lambda: "recorder.not-freed" in guest.out(_AGENT_WORDS), seconds=240, what="the agent to try")
+    assert "freed" not in {state for *_, state in station(guest)["items"]}
     assert hashlib.sha256(image.read_bytes()).hexdigest() == before
 
 
