@@ -36,7 +36,7 @@ def main() -> int:
         notifier=Notifier(os.environ),
         on_report=lambda report: say(f"{report.name} {report.state.value}"),
         on_ready=lambda: say("all ready"),
-        first_tries_seconds=1.0,
+        first_tries_seconds=2.5,
     )
     try:
         supervisor.run()
