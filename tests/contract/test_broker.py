@@ -1,5 +1,6 @@
 """What `Broker` promises of the embedded nats-server: private, alone, back on its port, and never an orphan."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -115,7 +116,9 @@ def test_poll_tells_when_it_has_ended_and_start_brings_it_back(broker: Broker) -
     assert broker.poll() is None
 
 
-def test_it_ends_with_its_parent_and_a_new_one_can_start_at_once(paths: HomePaths) -> None:
+@contextlib.contextmanager
+def parent_of_a_broker(paths: HomePaths) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
+    """Run another program that has started a broker; the block gets it and the broker's pid."""
     program = (
         "import sys, time; from pathlib import Path; from host_io.broker import Broker;"
         "from host_io.config import HomePaths\n"
@@ -128,7 +131,20 @@ def test_it_ends_with_its_parent_and_a_new_one_can_start_at_once(paths: HomePath
     )
     assert parent.stdout is not None
     with parent, parent.stdout:
-        pid = int(parent.stdout.readline())
+        try:
+            yield parent, int(parent.stdout.readline())
+        finally:
+            parent.kill()
+
+
+def test_it_ends_when_its_parent_is_killed(paths: HomePaths) -> None:
+    with parent_of_a_broker(paths) as (parent, pid):
+        parent.kill()
+        wait_for(lambda: not Path(f"/proc/{pid}/exe").exists(), what="the orphan to end")
+
+
+def test_a_new_one_ends_the_one_that_a_killed_parent_left_behind(paths: HomePaths) -> None:
+    with parent_of_a_broker(paths) as (parent, pid):
         os.kill(pid, signal.SIGSTOP)  # so slow to end that the next one meets it
         parent.kill()
         parent.wait()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chain_of_custody.envelope import to_wire
+from chain_of_custody.refusal import make_refusal
 from evidence_model.topics import Channel, every_station, station_topic
 from host_io import sqlite
 from host_io.broker_access import broker_address, centre_account
@@ -103,6 +104,37 @@ def test_the_broker_is_killed_and_comes_back_on_another_port(place: Place) -> No
             spooling.note(5)
             wait_for(all_receipted(spooling))
     assert centre.size == 15
+
+
+def test_what_the_broker_did_not_acknowledge_goes_out_at_once_when_it_is_back(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    never = Pace(first_wait_seconds=1000.0, longest_wait_seconds=1000.0)
+    with make_broker(home) as broker, make_centre(home, broker) as centre, Spooling(home) as spooling:
+        assert centre.link.wait_connected(20)
+        with ingesting(home, pace=never) as running:
+            spooling.note()
+            wait_for(all_receipted(spooling))
+            assert broker.pid is not None
+            os.kill(broker.pid, signal.SIGSTOP)
+            spooling.note(5)
+            wait_for(lambda: running.service._schedule.on_their_way == 5)
+            os.kill(broker.pid, signal.SIGKILL)
+            wait_for(lambda: broker.poll() is not None)
+            broker.start()
+            wait_for(all_receipted(spooling))
+
+
+def test_after_a_refusal_the_bytes_are_handed_over_again(place: Place) -> None:
+    home, centre, spooling = place
+    centre.silent = True
+    with ingesting(home):
+        event = spooling.pull(b"spoilt on the way")
+        handed = home.paths.vault / "incoming" / f"{event.blobs[0].digest.hex}.handed"
+        wait_for(lambda: handed.exists() and centre.heard_count)
+        handed.unlink()  # the centre has put it into quarantine
+        refusal = make_refusal(event=event.hash, code="STO-030", text="other bytes", signer=home.centre)
+        centre.link.publish(station_topic(SITE, STATION, Channel.ALERTS), refusal).result(20)
+        wait_for(handed.exists, what="the bytes to be handed over again")
 
 
 def test_what_the_centre_never_got_is_sent_until_it_has_it(place: Place) -> None:

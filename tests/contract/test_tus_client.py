@@ -171,6 +171,18 @@ def test_our_token_is_not_sent_to_another_place(server: FakeTusServer, tmp_path:
         assert elsewhere.requests == []
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_nobody_sends_our_bytes_and_token_elsewhere_by_a_redirect(
+    server: FakeTusServer, tmp_path: Path, method: str
+) -> None:
+    file = sending(tmp_path, server.url, size_bytes=100)
+    with FakeTusServer() as elsewhere:
+        server.faults.append(Say(307, method, (("Location", f"{elsewhere.url}/uploads/"),)))
+        with pytest.raises(StoreAwayError):
+            file.go()
+        assert elsewhere.requests == []
+
+
 def test_nothing_listening_is_a_store_away(tmp_path: Path) -> None:
     with pytest.raises(StoreAwayError):
         sending(tmp_path, f"http://127.0.0.1:{free_port()}").go()

@@ -245,9 +245,11 @@ def test_a_newer_checkpoint_is_remembered_for_the_next_event(bench: Bench) -> No
 
 def test_a_refusal_is_shown_and_asked_again_and_a_receipt_lifts_it(bench: Bench) -> None:
     event = bench.spooling.pull(b"footage")
+    bench.ledger.note_handed_over(bench.ledger.to_hand_over(after_seq=0, limit=9))
     refusal = make_refusal(event=event.hash, code="STO-012", text="key unknown", signer=bench.home.centre)
     heard = bench.desk.refusal(refusal)
     assert heard.refused == [event.seq]
+    assert [blob.seq for blob in bench.ledger.lacking_for(event.seq)] == [event.seq]  # handed over again
     assert bench.spooling.findings() == ["ING-006"]
     assert [out.seq for out in bench.ledger.outgoing(after_seq=0, limit=9)] == [event.seq]
     path = bench.centre.path_of(event.blobs[0].digest.hex)

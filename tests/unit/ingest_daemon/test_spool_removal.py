@@ -63,6 +63,17 @@ def test_a_copy_stays_until_the_receipt_and_the_reread_and_its_receipt_are_there
     assert list((spooling.home.paths.spool / "blobs").iterdir()) == []
 
 
+def test_a_copy_whose_own_event_has_no_receipt_stays_whatever_came_after_it(
+    spooling: Spooling, removal: SpoolRemoval
+) -> None:
+    pulled = spooling.pull(CONTENT)
+    removal.after_receipts(receipt(spooling, spooling.reread(pulled)))
+    removal.scan()
+    assert copy_of(spooling, pulled).exists()
+    removal.after_receipts(receipt(spooling, pulled))
+    assert not copy_of(spooling, pulled).exists()
+
+
 def test_equal_bytes_of_two_items_stay_until_both_are_done(spooling: Spooling, removal: SpoolRemoval) -> None:
     first = spooling.pull(CONTENT, name="A.MP4")
     second = spooling.pull(CONTENT, name="B.MP4")
