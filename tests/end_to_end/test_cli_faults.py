@@ -136,7 +136,7 @@ def said(workstation: Workstation, kind: str) -> bool:
 def test_run_with_json_says_one_object_a_line_and_nothing_else(stopped: Workstation) -> None:
     running = started(stopped, "--json", "run")
     wait_until(lambda: stopped.pid("agent"), what="the agent")
-    wait_until(lambda: (stopped.home / "run" / "store.json").exists(), what="the store")
+    wait_until((stopped.home / "run" / "store.json").exists, what="the store")
     running.send_signal(signal.SIGTERM)
     out, _ = running.communicate(timeout=15)
     assert running.returncode == 0

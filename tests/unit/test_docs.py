@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from evidence_model.findings import catalogue
 from host_io.config import parse_config
-from operator_cli.main import MODULES
+from operator_cli.main import MODULES, evidock
 from operator_cli.reference import pages
 from operator_cli.settings import SETTINGS, config_text
 from operator_cli.texts import Language, Texts
@@ -64,3 +65,33 @@ def test_a_page_names_only_commands_that_there_are(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`evidock (?:--[a-z]+ \S+ )*([a-z]+)", text)
     assert {name for name in named if name not in MODULES} == set()
+
+
+_CALL = re.compile(r"(?<!-u )(?<![\w-])evidock((?: +[^\s`|;&)#，。；（）]+)+)")
+_EVERYWHERE = {"--home", "--lang", "--json", "--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_gives_only_options_that_the_command_has(page: Path) -> None:
+    unknown = set()
+    for call in _CALL.findall(page.read_text(encoding="utf-8")):
+        command, words = _command_of(call.split())
+        known = {name for parameter in command.params for name in parameter.opts} | _EVERYWHERE
+        unknown |= {word for word in words if word.startswith("--") and word.partition("=")[0] not in known}
+    assert unknown == set()
+
+
+def _command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Return the command that a line on a page calls, and the words after it."""
+    command: click.Command = evidock()
+    context = click.Context(command)
+    while words:
+        if words[0] in {"--home", "--lang"}:
+            words = words[2:]
+        elif words[0] == "--json":
+            words = words[1:]
+        elif isinstance(command, click.Group) and (inner := command.get_command(context, words[0])) is not None:
+            command, words = inner, words[1:]
+        else:
+            break
+    return command, words
