@@ -1,7 +1,9 @@
 """Are a signer's own records whole: the database, every envelope in it, their chain, and the receipts it holds?"""
 
 import contextlib
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,7 +55,7 @@ class ChainCheck:
         if not self.path.exists():
             return
         try:
-            with contextlib.closing(_open(self.path)) as db:
+            with read_only(self.path) as db:
                 for row in db.execute("pragma integrity_check"):
                     if row[0] != "ok":
                         yield Finding(DATABASE_DAMAGED, Severity.DAMAGE, self.path.name, {"why": str(row[0])[:200]})
@@ -183,7 +185,7 @@ def spool_files(db_path: Path, spool: Path) -> tuple[list[SpoolFile], list[Spool
     """
     there: list[SpoolFile] = []
     missing: list[SpoolFile] = []
-    with contextlib.closing(_open(db_path)) as db:
+    with read_only(db_path) as db:
         rows = db.execute(
             "select spool_blob.digest, size_bytes, place, handed_over_unix_ms, removed_unix_ms from spool_blob"
             " left join hand_over using (digest)"
@@ -204,7 +206,7 @@ def check_items(db_path: Path, said: Mapping[int, EventView]) -> Iterator[Findin
     Raises:
         sqlite3.DatabaseError: station.db cannot be read.
     """
-    with contextlib.closing(_open(db_path)) as db:
+    with read_only(db_path) as db:
         for row in db.execute("select asset_id, recorder_id, raw_path, size_bytes, digest, pulled_seq from item"):
             view = said.get(row["pulled_seq"])
             if view is None:
@@ -214,6 +216,37 @@ def check_items(db_path: Path, said: Mapping[int, EventView]) -> Iterator[Findin
             noted = (row["asset_id"], row["raw_path"].hex(), str(row["size_bytes"]), row["digest"])
             if told != noted:
                 yield Finding(ROW_ALTERED, Severity.DAMAGE, f"station.db/item/{row['asset_id']}", {"table": "item"})
+
+
+@contextlib.contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database without changing a byte of it.
+
+    One whose program was cut off in a commit wants to be put right first; that is done to a copy.
+    """
+    if not _wants_to_be_put_right(path):
+        with contextlib.closing(_open(path)) as db:
+            yield db
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        for suffix in ("", "-wal", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path.with_name(path.name + suffix), copy.with_name(path.name + suffix))
+        with contextlib.closing(sqlite3.connect(copy)) as db:
+            db.row_factory = sqlite3.Row
+            yield db
+
+
+def _wants_to_be_put_right(path: Path) -> bool:
+    try:
+        with contextlib.closing(_open(path)) as db:
+            db.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if "readonly" in str(error):
+            return True
+        raise
+    return False
 
 
 def _open(path: Path) -> sqlite3.Connection:
