@@ -1,4 +1,4 @@
-"""Files that real cameras wrote, out of published packages that `script/setup --test` lays under `.work/camera-samples`.
+"""Files that real cameras wrote, from published packages that `script/setup --test` lays under `.work/camera-samples`.
 
 They are other people's works under free licences and are not copied into this repository: Debian's
 `forensics-samples-files` (CC-BY-SA-4.0) and `node-opencv` (Expat).
