@@ -34,6 +34,12 @@ class MalformedRequestError(RefusedError):
     code = "EDGE-005"
 
 
+class OwnFolderError(RefusedError):
+    """What was to be docked is this home itself, or holds it: its spool would be pulled into its spool."""
+
+    code = "EDGE-006"
+
+
 class SessionFailedError(UnavailableError):
     """A docking ended by a mistake of ours; nothing sealed is touched, docking again goes on."""
 

@@ -24,6 +24,7 @@ from evidence_model.names import display_name
 from host_io.signed_journal import NewFact
 
 MAX_FINDINGS_TOLD = 60  # in an event; all of them stand in station.db
+_MAX_FINDINGS_BYTES = 12 << 10  # an envelope has 60 KiB, and must never be too long for what lies on a recorder
 _MAX_SUBJECT_CHARS = 200
 _TAKEN_IN_TIME = ("MS-D9", "XM-D9")  # pulled within a day, into the unit's own storage
 _FIT_FOR_USE = ("MS-D4", "XM-D4")  # battery, storage, date and time
@@ -187,6 +188,9 @@ class MediaSaid:
     findings: tuple[Finding, ...] = ()
 
 
+TOO_LONG = {"cut": "too long for an event; the probe blob has all of it"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reread:
     """A spool copy that was read again from the medium and is what was written."""
@@ -319,16 +323,21 @@ def file_subject(recorder_id: RecorderId, raw_path: bytes) -> str:
 
 
 def findings_body(findings: Sequence[Finding]) -> list[Json]:
-    """Return the first findings as they stand in an event."""
-    return [
-        {
+    """Return the first findings as they stand in an event, as many as fit."""
+    told: list[Json] = []
+    left_bytes = _MAX_FINDINGS_BYTES
+    for finding in findings[:MAX_FINDINGS_TOLD]:
+        entry: Json = {
             "code": finding.code,
             "details": {key: str(value)[:_MAX_SUBJECT_CHARS] for key, value in sorted(finding.details.items())},
             "severity": finding.severity.value,
             "subject": finding.subject[:_MAX_SUBJECT_CHARS],
         }
-        for finding in findings[:MAX_FINDINGS_TOLD]
-    ]
+        left_bytes -= len(canonical_bytes(entry))
+        if left_bytes < 0:
+            break
+        told.append(entry)
+    return told
 
 
 def _subject(name: str, identity: Mapping[str, Json]) -> Subject:

@@ -13,12 +13,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
+from chain_of_custody.errors import EnvelopeRejectedError, EventRejectedError
 from edge_agent.codes import DAMAGED_COPY
-from edge_agent.facts import MediaSaid, Reread, file_subject, footage_reread
+from edge_agent.facts import TOO_LONG, MediaSaid, Reread, file_subject, footage_reread
 from edge_agent.fair import FairTurns
 from edge_agent.inspection import Inspect
 from edge_agent.item_book import KnownItem
@@ -35,6 +36,7 @@ from evidence_model.instants import unix_ms
 from evidence_model.messages import BlobRef, BlobRole
 from evidence_model.recording import NameFields
 from host_io import durable, logs
+from host_io.signed_journal import SignedEvent
 
 _MOST_FILES: Final = 64
 _MOST_BYTES: Final = 64 << 20  # of one batch: what was read is said soon after
@@ -153,15 +155,26 @@ class Rereader:
         with self._journal.desk() as desk, ThreadPoolExecutor(1, thread_name_prefix="chunks") as helper:
             while batch := self._next_batch(desk):
                 try:
-                    self._read_batch(desk, batch, helper)
+                    self._read_one_by_one_if_need_be(desk, batch, helper)
                 except _EndedError:
                     return
-                except Exception:  # noqa: BLE001 - one bad copy must not end the re-reading of all others
-                    _LOG.exception("reread.failed", extra={"fields": {"count": len(batch)}})
                 finally:
                     with self._changed:
                         self._open -= {item.asset_id for item in batch}
                         self._changed.notify_all()
+
+    def _read_one_by_one_if_need_be(self, desk: Desk, batch: Sequence[KnownItem], helper: ThreadPoolExecutor) -> None:
+        """Read a batch; if that fails (a full disk, a mistake of ours), each alone: none takes others with it."""
+        try:
+            self._read_batch(desk, batch, helper)
+        except _EndedError:
+            raise
+        except Exception:  # noqa: BLE001 - one bad copy must not end the re-reading of all others
+            _LOG.exception("reread.failed", extra={"fields": {"assets": [item.asset_id for item in batch][:5]}})
+            if len(batch) > 1:
+                for item in batch:
+                    self._read_one_by_one_if_need_be(desk, [item], helper)
+            # what fails alone, too, is read again after the next start or docking
 
     def _next_batch(self, desk: Desk) -> list[KnownItem]:
         """Wait for work and take some; empty when it is time to end."""
@@ -248,29 +261,33 @@ class Rereader:
             for place, one in enumerate(right):
                 chunks, probe = digests[2 * place], digests[2 * place + 1]
                 fields: dict[str, Json] = one.fields.as_body()
-                event = desk.say(
-                    footage_reread(
-                        Reread(
-                            asset_id=one.item.asset_id,
-                            recorder_id=one.item.recorder_id,
-                            raw_path=one.item.raw_path,
-                            size_bytes=one.item.size_bytes,
-                            digest=one.item.digest,
-                            said=one.said,
-                            profile=self._profiles.get(one.profile_id),
-                            fields=fields,
-                            chunks=BlobRef(BlobRole.CHUNKS, chunks, len(one.chunks)),
-                            probe=BlobRef(BlobRole.PROBE, probe, len(one.said.probe)),
-                        ),
-                        station=self._journal.station,
-                    )
+                reread = Reread(
+                    asset_id=one.item.asset_id,
+                    recorder_id=one.item.recorder_id,
+                    raw_path=one.item.raw_path,
+                    size_bytes=one.item.size_bytes,
+                    digest=one.item.digest,
+                    said=one.said,
+                    profile=self._profiles.get(one.profile_id),
+                    fields=fields,
+                    chunks=BlobRef(BlobRole.CHUNKS, chunks, len(one.chunks)),
+                    probe=BlobRef(BlobRole.PROBE, probe, len(one.said.probe)),
                 )
+                event = self._say_one(desk, reread)
                 desk.items.was_reread(one.item.asset_id, seq=event.seq)
                 for finding in one.said.findings:
                     subject = file_subject(one.item.recorder_id, one.item.raw_path)
                     desk.find(Finding(finding.code, finding.severity, subject, finding.details))
                 desk.cure(DAMAGED_COPY, file_subject(one.item.recorder_id, one.item.raw_path))
         self._spool.drop_doubles(digests)
+
+    def _say_one(self, desk: Desk, reread: Reread) -> SignedEvent:
+        """Sign one copy's re-reading; media that say too much of themselves are cut in the event, not in the blob."""
+        try:
+            return desk.say(footage_reread(reread, station=self._journal.station))
+        except (EventRejectedError, EnvelopeRejectedError):
+            said = replace(reread.said, media=TOO_LONG, witnesses=TOO_LONG)
+            return desk.say(footage_reread(replace(reread, said=said), station=self._journal.station))
 
     def _set_aside(self, desk: Desk, item: KnownItem, why: str) -> None:
         """Quarantine a copy that our disk does not give back as it was written, and tell people."""

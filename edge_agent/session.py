@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_agent.copying import CopyLane
-from edge_agent.errors import NoRoomError, SessionFailedError, StopRequestedError
+from edge_agent.errors import NoRoomError, OwnFolderError, SessionFailedError, StopRequestedError
 from edge_agent.facts import footage_missing, preflight_done, recorder_docked
 from edge_agent.free import cure
 from edge_agent.gaps import say_gaps
@@ -134,6 +134,7 @@ class Session:
         return result
 
     def _dock(self, desk: Desk) -> None:
+        self._refuse_own_folder()
         with VolumeRoot.open(self._docking.place) as volume, contextlib.ExitStack() as stack:
             seen = self._look(volume, stack)
             self._say_docked(desk, seen)
@@ -158,6 +159,11 @@ class Session:
             self._row.problem = code
             self._row.problem_text = f"{len(outcome.left)} files are left; they are taken at the next docking"
         self._end(desk, SessionState.PULLED if code is None else SessionState.WAITING, None)
+
+    def _refuse_own_folder(self) -> None:
+        place, home = self._docking.place.resolve(), self._station.paths.root.resolve()
+        if home.is_relative_to(place) or place.is_relative_to(self._station.paths.spool.resolve()):
+            raise OwnFolderError(f"{place}: this is the home itself or holds it; dock the recorder's own folder")
 
     def _look(self, volume: VolumeRoot, stack: contextlib.ExitStack) -> _Seen:
         """Identify the recorder, be its only docking until `stack` is left, and list what lies on it."""

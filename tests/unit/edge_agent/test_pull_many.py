@@ -4,15 +4,21 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from edge_agent.by_hand import dock_inline
+from edge_agent.facts import TOO_LONG, MediaSaid
+from edge_agent.listing import ListedFile
+from edge_agent.profile import Profile
 from edge_agent.session_book import SessionResult
+from edge_agent.volume_facts import StampMeaning
 from host_io.clock import SystemClock
 from tests.crash.steps import Steps
-from tests.docking import DockHome, dock_home, noise, put, tree_of
+from tests.docking import DockHome, dock_home, noise, put, quick_look, tree_of
 from tests.hostile_names import hostile_tree
 
 MIB = 1 << 20
@@ -141,3 +147,74 @@ def test_docking_by_hand_looks_into_real_media_too(tmp_path: Path) -> None:
     assert isinstance(reread.body["media"], dict)
     assert isinstance(reread.body["time_witnesses"], dict)
     dock.check_sound()
+
+
+@pytest.mark.parametrize("where", [".", "..", "spool", "spool/footage"])
+def test_the_home_itself_is_never_docked(dock: DockHome, where: str) -> None:
+    result = dock.dock(dock.home.paths.root / where)
+    assert (result.state.value, result.problem) == ("failed", "EDGE-006")
+    assert dock.events() == []
+
+
+def test_one_folder_docked_twice_at_the_same_moment_gives_every_file_once(dock: DockHome, tmp_path: Path) -> None:
+    for file in range(12):
+        put(tmp_path / "card", f"DCIM/{file}.MP4", noise(MIB, seed=file))
+    dock.real_clock = SystemClock()
+    results: list[SessionResult] = []
+    with dock.station() as station:
+
+        def run() -> None:
+            results.append(dock.dock_at(station, tmp_path / "card", patience=threading.Event()))
+
+        threads = [threading.Thread(target=run) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert [(result.ok, len(result.files)) for result in results] == [(True, 12)] * 3
+    assert len(dock.events("footage.pulled")) == 12
+    dock.check_sound()
+    dock.check_all_reread()
+
+
+def test_a_recorder_full_of_trouble_fits_into_its_events(dock: DockHome, tmp_path: Path) -> None:
+    card = tmp_path / "card"
+    put(card, "1.mp4", b"footage")
+    for number in range(200):
+        name = "执法记录仪" * 12 + f"{number:03d}"
+        (card / name).symlink_to("x" * 100)
+    assert dock.dock(card).ok
+    (docked,) = dock.events("recorder.docked")
+    assert docked.body["finding_count"] == "200"
+    found = docked.body["findings"]
+    assert isinstance(found, list)
+    assert 10 < len(found) < 200
+
+
+def test_media_that_say_too_much_are_cut_in_the_event_and_whole_in_the_blob(dock: DockHome, tmp_path: Path) -> None:
+    def talk(*arguments: object) -> MediaSaid:
+        said = quick_look(*arguments)  # type: ignore[arg-type]
+        return replace(said, media={"title": "x" * 70_000}, probe=b"x" * 70_000)
+
+    dock.look_into = talk
+    put(tmp_path / "card", "1.mp4", b"footage")
+    put(tmp_path / "card", "2.mp4", b"other")
+    assert dock.dock(tmp_path / "card").ok
+    assert [view.body["media"] for view in dock.events("footage.reread")] == [TOO_LONG, TOO_LONG]
+    dock.check_sound()
+
+
+def test_a_copy_that_cannot_be_looked_into_holds_up_no_other(dock: DockHome, tmp_path: Path) -> None:
+    def fail(path: Path, listed: ListedFile, profile: Profile, meaning: StampMeaning, docked_at: datetime) -> MediaSaid:
+        if listed.raw_path == b"1.mp4":
+            raise RuntimeError("a mistake of ours")
+        return quick_look(path, listed, profile, meaning, docked_at)
+
+    dock.look_into = fail
+    for number in range(5):
+        put(tmp_path / "card", f"{number}.mp4", b"footage %d" % number)
+    assert dock.dock(tmp_path / "card").ok  # sealed all the same
+    assert len(dock.events("footage.reread")) == 4
+    dock.look_into = quick_look
+    assert dock.dock(tmp_path / "card").ok
+    dock.check_all_reread()
