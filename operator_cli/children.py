@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from host_io.child_process import die_with_parent
 from host_io.config import HomePaths
 from operator_cli.lock_files import is_locked
 
-_LOG_BYTES = 8 << 20
+LOG_BYTES = 8 << 20
+"""A larger log is put aside as `.log.1`."""
 _LOOK_AGAIN_SECONDS = 0.2
 
 
@@ -63,6 +65,10 @@ class Child(Protocol):
 
     def last_words(self) -> str:
         """Return the last line it wrote, for an error that people read."""
+        ...
+
+    def trim_log(self) -> None:
+        """Keep its log from growing without end."""
         ...
 
     def is_kept_out(self) -> bool:
@@ -157,10 +163,15 @@ class ProgramChild:
         """Say whether another process holds its lock."""
         return self._lock is not None and is_locked(self._lock)
 
+    def trim_log(self) -> None:
+        """Put a log that has grown large aside while its program goes on writing; a line or two may be lost."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+                os.truncate(self.log, 0)  # it is written by appending, so the next line stands at its beginning
+
     def _open_log(self) -> contextlib.AbstractContextManager[int]:
-        with contextlib.suppress(FileNotFoundError):
-            if self.log.stat().st_size > _LOG_BYTES:
-                self.log.replace(self.log.with_suffix(".log.1"))
+        self.trim_log()
         return _closing(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
 
     def _close_messages(self) -> None:
@@ -207,6 +218,9 @@ class BrokerChild:
     def last_words(self) -> str:
         """Return the last line of its log."""
         return last_line(self._paths.run / "nats-server.log")
+
+    def trim_log(self) -> None:
+        """Do nothing: nats-server keeps its own log small."""
 
     def is_kept_out(self) -> bool:
         """Return False: an old broker is ended by the new one."""

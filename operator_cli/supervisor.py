@@ -32,6 +32,7 @@ FIRST_TRIES_SECONDS = 15.0
 FIRST_START_SECONDS = 60.0
 """A program that runs and does not say READY gets so long."""
 _BACK_OFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+LOG_LOOK_SECONDS = 300.0
 _KEPT_OUT_SECONDS = 1.0
 _CALM_SECONDS = 2.0  # ready for so long: it works, and its end counts as the first one again
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -215,6 +216,7 @@ class Supervisor:
     def _start_due(self) -> None:
         now = self._clock.mono()
         for watched in self._watched:
+            watched.child.trim_log()
             if watched.state is ChildState.WAITING and now >= watched.start_again_mono:
                 watched.restarts += 1
                 self._start(watched)
@@ -225,10 +227,11 @@ class Supervisor:
             ):
                 raise ChildNotReadyError(f"{watched.child.name}: {watched.child.last_words()}")
 
-    def _patience(self) -> float | None:
-        """Return how long to sleep at most; None (for ever) when all is well and nobody waits for a sign of life."""
+    def _patience(self) -> float:
+        """Return how long to sleep at most: minutes when all is well and nobody waits for a sign of life."""
         now = self._clock.mono()
-        waits = [watched.start_again_mono - now for watched in self._watched if watched.state is ChildState.WAITING]
+        waits = [LOG_LOOK_SECONDS]
+        waits += [watched.start_again_mono - now for watched in self._watched if watched.state is ChildState.WAITING]
         waits += [
             watched.first_start_mono + FIRST_START_SECONDS - now
             for watched in self._watched
@@ -236,7 +239,7 @@ class Supervisor:
         ]
         if self._notifier.watchdog_seconds is not None:
             waits.append(self._notifier.watchdog_seconds / 3)
-        return max(0.0, min(waits)) + 0.01 if waits else None
+        return max(0.0, min(waits)) + 0.01
 
     # ------------------------------------------------------------------------------------------------ stopping
     def _stop_all(self) -> None:

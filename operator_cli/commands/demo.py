@@ -1,7 +1,5 @@
 """`evidock demo`: the main job, shown on a simulated recorder."""
 
-import signal
-
 from host_io.clock import SystemClock
 from operator_cli.demonstration import Demonstration, DemoResult, Step
 from operator_cli.display import pad, safe
@@ -14,7 +12,6 @@ from operator_cli.invocation import Invocation
 @option("--keep", is_flag=True)
 def demo(invocation: Invocation, *, keep: bool) -> int:
     """Do the main job once and say what happened (contract.md, set-up)."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end in the same tidying up
     demonstration = Demonstration(
         home=invocation.home_given,
         keep=keep,

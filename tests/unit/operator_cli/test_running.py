@@ -9,7 +9,7 @@ from pathlib import Path
 
 from host_io.config import HomePaths
 from operator_cli import running
-from operator_cli.children import last_line
+from operator_cli.children import LOG_BYTES, ProgramChild, last_line
 from operator_cli.home_programs import Program
 from operator_cli.lock_files import is_locked
 
@@ -70,3 +70,17 @@ def test_the_last_words_of_a_program_are_its_reason_and_code(tmp_path: Path) -> 
     log.write_text("Traceback\nValueError: x\n")
     assert last_line(log) == "ValueError: x"
     assert last_line(tmp_path / "none") == ""
+
+
+def test_a_log_that_has_grown_large_is_put_aside_while_its_program_goes_on_writing(tmp_path: Path) -> None:
+    paths = HomePaths(tmp_path)
+    paths.run.mkdir()
+    child = ProgramChild("store", ["nothing"], paths=paths, environment={})
+    with child.log.open("ab", buffering=0) as writing:
+        writing.write(b"old line\n" * (LOG_BYTES // 9 + 1))
+        child.trim_log()
+        writing.write(b"new line\n")
+    assert child.log.read_bytes() == b"new line\n"
+    assert child.log.with_suffix(".log.1").stat().st_size > LOG_BYTES
+    child.trim_log()
+    assert child.log.read_bytes() == b"new line\n"
