@@ -84,17 +84,21 @@ class DockHome:
     look_into: Inspect = quick_look
     real_clock: Clock | None = None
 
-    @contextmanager
-    def station(self, **config: object) -> Iterator[Station]:
-        """Start as the agent does: recover, then re-read what is left over."""
+    def new_station(self, **config: object) -> Station:
+        """Put a station together; nothing is started."""
         station_config = replace(self.home.config.station, **config)  # type: ignore[arg-type]
-        station = open_station(
+        return open_station(
             self.home.paths,
             replace(self.home.config, station=station_config),
             clock=self.real_clock or self.clock,
             settings=self.settings,
             look_into=self.look_into,
         )
+
+    @contextmanager
+    def station(self, **config: object) -> Iterator[Station]:
+        """Start as the agent does: recover, then re-read what is left over."""
+        station = self.new_station(**config)
         with station.journal.desk() as desk:
             recover(desk, station.spool)
             with station.rereader:
