@@ -221,7 +221,11 @@ class Demonstration:
         self._result.bytes = sum(item.size_bytes for item in items)
         said.ok = session.ok and bool(items)
         said.detail = self._texts(
-            "demo.dock", files=len(items), size=people_size(self._result.bytes), recorder=session.recorder_id
+            "demo.dock",
+            files=len(items),
+            size=people_size(self._result.bytes),
+            recorder=session.recorder_id,
+            listed=sum(path.is_file() for path in self._recorder.rglob("*")) - len(items),
         )
         return session
 

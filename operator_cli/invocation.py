@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ class Invocation:
     language: Language = Language.EN
     as_json: bool = False
     home_given: Path | None = None
+    program: str = "evidock"
+    """How this user calls us, for commands that we tell them to type."""
     command: str = ""
     """The command as the user typed it, for the text of an error."""
 
@@ -47,6 +50,14 @@ class Invocation:
     def texts(self) -> Texts:
         """What people read, in their language."""
         return Texts(self.language)
+
+    @staticmethod
+    def called_as(path: str, *, environment: Mapping[str, str]) -> str:
+        """Return what to type: the bare name where PATH finds it, else the path by which we were called."""
+        if Path(path).name != "evidock":
+            return f"{sys.executable} -m operator_cli"
+        on_path = shutil.which("evidock", path=environment.get("PATH"))
+        return "evidock" if on_path and Path(on_path).resolve() == Path(path).resolve() else path
 
     @property
     def home_folder(self) -> Path:

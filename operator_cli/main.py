@@ -66,12 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a sign is no reason to fail
-    return run(given, environment=os.environ, out=sys.stdout, err=sys.stderr)
+    program = Invocation.called_as(sys.argv[0], environment=os.environ)
+    return run(given, environment=os.environ, out=sys.stdout, err=sys.stderr, program=program)
 
 
-def run(arguments: Sequence[str], *, environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
-    """Run one command; the streams and the environment are handed in."""
+def run(
+    arguments: Sequence[str], *, environment: Mapping[str, str], out: TextIO, err: TextIO, program: str = "evidock"
+) -> int:
+    """Run one command; the streams and the environment are handed in, and what the user types to call us."""
     invocation = Invocation.first_look(arguments, environment=environment, out=out, err=err)
+    invocation.program = program
     invocation.command = next((word for word in arguments if word in MODULES), "")
     try:
         with contextlib.redirect_stdout(out):

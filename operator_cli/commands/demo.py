@@ -45,6 +45,7 @@ def _tell(invocation: Invocation, step: Step) -> None:
 def _story(invocation: Invocation, result: DemoResult) -> list[str]:
     texts = invocation.texts
     values = {
+        "program": invocation.program,
         "home": result.home,
         "files": result.files,
         "receipted": result.receipted,

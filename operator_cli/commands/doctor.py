@@ -50,6 +50,6 @@ def _people(invocation: Invocation, checks: Sequence[Check]) -> list[str]:
             if check.fix:
                 lines.append(f"    → {check.fix}")
     if not invocation.paths.config.exists():
-        lines.append(texts("doctor.no_home", home=invocation.paths.root))
+        lines.append(texts("doctor.no_home", program=invocation.program, home=invocation.paths.root))
     lines.append(texts("doctor.all_well" if not any(check.fix for check in checks) else "doctor.see_arrows"))
     return lines

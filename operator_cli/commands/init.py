@@ -51,8 +51,8 @@ def _people(invocation: Invocation, home: HomeMade) -> list[str]:
     lines = [texts("init.made" if home.made else "init.nothing_missing", home=root, role=texts(f"role.{role.value}"))]
     if not home.trusts_a_centre:
         lines.append(texts("init.no_trust", home=root, station=home.config.station.id, key=home.station_key))
-    lines.append(texts("init.next", home=root))
+    lines.append(texts("init.next", program=invocation.program, home=root))
     if role.pulls:
-        lines.append(texts("init.next_dock", home=root))
+        lines.append(texts("init.next_dock", program=invocation.program, home=root))
     lines.append(texts("init.keys", keys=invocation.paths.keys))
     return lines

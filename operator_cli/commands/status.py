@@ -69,7 +69,7 @@ def _running_line(invocation: Invocation, seen: HomeStatus) -> str:
     if not missing:
         return invocation.texts("status.running")
     if len(missing) == len(wanted):
-        return invocation.texts("status.not_running", home=invocation.paths.root)
+        return invocation.texts("status.not_running", program=invocation.program, home=invocation.paths.root)
     return invocation.texts("status.partly_running", names=", ".join(missing))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from operator_cli.commands import doctor as doctor_module
+from operator_cli.invocation import Invocation
 from operator_cli.main import MODULES
 from tests.unit.operator_cli.cli import evidock
 
@@ -129,3 +130,18 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("on_path", "called", "typed"),
+    [(True, "bin/evidock", "evidock"), (False, "bin/evidock", "bin/evidock"), (True, "other/evidock", "other/evidock")],
+)
+def test_what_we_tell_people_to_type_is_what_works_for_them(
+    on_path: bool, called: str, typed: str, tmp_path: Path
+) -> None:
+    for name in ("bin/evidock", "other/evidock"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch(mode=0o755)
+    path = str(tmp_path / "bin") if on_path else "/nonexistent"
+    told = Invocation.called_as(str(tmp_path / called), environment={"PATH": path})
+    assert told == (typed if typed == "evidock" else str(tmp_path / typed))
