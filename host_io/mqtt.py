@@ -111,7 +111,7 @@ class MqttLink:
     def room(self) -> int:
         """Return how many messages may be published now without waiting for acknowledgements; 0 while down."""
         connection = self._connection
-        return connection.room if connection is not None and self.connected else 0
+        return connection.room if connection is not None and connection.is_accepted else 0
 
     def start(self) -> None:
         """Begin to connect, and go on reconnecting until `stop`; returns at once."""
@@ -139,7 +139,7 @@ class MqttLink:
         callbacks may run on the network thread and must neither block nor publish.
         """
         connection = self._connection
-        if connection is None or not self.connected:
+        if connection is None or not connection.is_accepted:
             return failed(LinkDownError(self._problem or "the link to the broker is down"))
         return connection.publish(topic, payload)
 
@@ -177,8 +177,8 @@ class MqttLink:
             self._turn(LinkState.DOWN, str(error))
             return False
         try:
+            self._connection = connection  # what waited for us comes before the link counts as up, and may be answered
             connection.open()
-            self._connection = connection
             self._turn(LinkState.UP, connection.denied)
             if self._stopping.is_set():  # `stop` came before it could see this connection
                 connection.say_goodbye()

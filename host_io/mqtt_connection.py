@@ -76,6 +76,8 @@ class MqttConnection:
         self._settled = threading.Event()
         self._closed = threading.Event()
         self._refusal = ""
+        self.is_accepted = False
+        """The broker has let us in, so that messages may be published."""
         self.denied = ""
         self.why_closed = ""
         self._client = self._make_client(account, client_id)
@@ -190,6 +192,7 @@ class MqttConnection:
             self._refusal = f"the broker refuses the connection: {reason}"
             self._settled.set()
             return
+        self.is_accepted = True
         if self._presence_topic is not None:
             self.publish(self._presence_topic, b"online", retain=True)
         if self._subscriptions:
@@ -237,6 +240,7 @@ class MqttConnection:
         with self._lock:
             self.why_closed = self.why_closed or f"{self._where}: {why}"
             self._is_closed = True
+            self.is_accepted = False
             left, self._pending = list(self._pending.values()), {}
         self._closed.set()
         self._settled.set()

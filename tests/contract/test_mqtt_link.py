@@ -1,5 +1,6 @@
 """One contract of `MqttLink` over every broker that we promise: nats-server 3.1.1, mosquitto 3.1.1 and 5."""
 
+import queue
 import signal
 import threading
 from collections.abc import Iterator
@@ -90,6 +91,35 @@ def test_what_is_published_while_the_subscriber_is_away_comes_when_it_is_back(br
         all_acknowledged([station.publish(EVENTS, payload) for payload in sent])
     with centre_link(broker, inbox):
         wait_for(lambda: len(set(inbox.payloads())) == len(sent))
+
+
+def test_what_waited_for_us_can_be_answered_the_moment_it_comes(broker: BrokerUnderTest) -> None:
+    answers = station_topic(SITE, STATION, Channel.RECEIPTS)
+    inbox, outcomes = Inbox(), queue.Queue[Future[None]]()
+    with centre_link(broker, Inbox()) as centre:
+        up(centre)
+    with station_link(broker) as station:
+        all_acknowledged([up(station).publish(EVENTS, b"%d" % number) for number in range(50)])
+    hearing = MqttLink(
+        address=broker.address,
+        account=broker.station(),
+        client_id="hearing",
+        subscriptions=[answers],
+        on_message=inbox,
+    )
+    with hearing:
+        up(hearing)
+        answering = MqttLink(
+            address=broker.address,
+            account=broker.centre(),
+            client_id="centre",
+            subscriptions=(ALL_EVENTS,),
+            on_message=lambda _topic, payload: outcomes.put(answering.publish(answers, payload)),
+        )
+        with answering:
+            for _ in range(50):
+                outcomes.get(timeout=20).result(20)
+            wait_for(lambda: len(set(inbox.payloads())) == 50)
 
 
 def test_the_link_comes_back_by_itself_after_kill_9_of_the_broker(broker: BrokerUnderTest) -> None:

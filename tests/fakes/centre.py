@@ -135,6 +135,9 @@ class FakeCentre:
         while not self._stopping.is_set():
             with self._news:
                 self._news.wait_for(lambda: self._queue, 0.02)
+                if not self.link.connected:  # an answer would be lost
+                    self._news.wait(0.02)
+                    continue
                 batch, self._queue = self._queue[:500], self._queue[500:]
             if self.silent:
                 continue
