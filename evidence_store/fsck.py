@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from evidence_model.digests import Digest
@@ -21,7 +22,7 @@ from evidence_store.centre_book import CentreBook, Moment, open_centre_db
 from evidence_store.errors import CentreJournalLostError
 from evidence_store.fsck_bytes import Progress, hash_files
 from evidence_store.fsck_catalogue import check_catalogue
-from evidence_store.fsck_chains import DATABASE_DAMAGED, ChainCheck, check_items, spool_files
+from evidence_store.fsck_chains import DATABASE_DAMAGED, ChainCheck, SpoolFile, check_items, spool_files
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_log import LogCheck
 from evidence_store.fsck_trust import TrustCheck, check_names
@@ -106,7 +107,27 @@ class _Verification:
         self._promised: dict[Digest, str] = {}
 
     def run(self) -> Iterator[Finding]:
-        """Yield what is wrong, part by part."""
+        """Yield what is wrong, part by part; the bytes are hashed while the log is audited."""
+        listing = VaultListing.of(self._paths.vault)
+        spool, missing, faults = self._spool()
+        files = [*listing.files, *((file.path, file.digest, file.size_bytes) for file in spool)]
+        progress = Progress(sum(size for _, _, size in files), self._say)
+        with ThreadPoolExecutor(1, thread_name_prefix="bytes") as beside:
+            hashing = beside.submit(lambda: list(hash_files(files, workers=self._workers, progress=progress)))
+            yield from self._check_records()
+            yield from faults
+            for file in missing:
+                subject = str(file.path.relative_to(self._paths.root))
+                yield Finding(SPOOL_FILE_MISSING, Severity.DAMAGE, subject)
+            if (self._paths.vault / "sha256").is_dir():
+                yield from check_vault_names(listing, self._paths.root, self._facts, promised=self._promised)
+            for hashed in hashing.result():
+                self._result.files += 1
+                self._result.bytes += hashed.size_bytes
+                in_vault = hashed.path.is_relative_to(self._paths.vault)
+                yield from check_hashed(hashed, self._paths.root, self._facts, in_vault=in_vault)
+
+    def _check_records(self) -> Iterator[Finding]:
         self._trust.read()
         log = self._log_check()
         if log is not None:
@@ -119,7 +140,6 @@ class _Verification:
         yield from self._check_chains(log)
         if log is not None:
             yield from check_catalogue(self._paths.catalogue_db, log_size=log.size, leaf_at=log.leaf)
-        yield from self._check_bytes()
 
     def _log_check(self) -> LogCheck | None:
         log_key = self._trust.log_key
@@ -159,26 +179,15 @@ class _Verification:
                     yield from check_items(path, check.pulled)
                 yield from faults
 
-    def _check_bytes(self) -> Iterator[Finding]:
-        root = self._paths.root
-        listing = VaultListing.of(self._paths.vault)
-        has_vault = (self._paths.vault / "sha256").is_dir()
-        if has_vault:
-            yield from check_vault_names(listing, root, self._facts, promised=self._promised)
-        files = list(listing.files)
+    def _spool(self) -> tuple[list[SpoolFile], list[SpoolFile], list[Finding]]:
+        """Return the spool's files that are there, those that are not, and why neither can be said."""
+        if not self._paths.station_db.exists():
+            return [], [], []
+        there: list[SpoolFile] = []
+        missing: list[SpoolFile] = []
         with _database_faults(self._paths.station_db.name) as faults:
-            if self._paths.station_db.exists():
-                there, missing = spool_files(self._paths.station_db, self._paths.spool)
-                files += [(file.path, file.digest, file.size_bytes) for file in there]
-                for file in missing:
-                    yield Finding(SPOOL_FILE_MISSING, Severity.DAMAGE, str(file.path.relative_to(root)))
-        yield from faults
-        progress = Progress(sum(size for _, _, size in files), self._say)
-        for hashed in hash_files(files, workers=self._workers, progress=progress):
-            self._result.files += 1
-            self._result.bytes += hashed.size_bytes
-            in_vault = hashed.path.is_relative_to(self._paths.vault)
-            yield from check_hashed(hashed, root, self._facts, in_vault=in_vault)
+            there, missing = spool_files(self._paths.station_db, self._paths.spool)
+        return there, missing, faults
 
 
 @contextlib.contextmanager

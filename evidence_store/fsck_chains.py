@@ -6,7 +6,6 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -174,7 +173,6 @@ class SpoolFile:
     path: Path
     digest: Digest
     size_bytes: int
-    made_at: datetime | None = None
 
 
 def spool_files(db_path: Path, spool: Path) -> tuple[list[SpoolFile], list[SpoolFile]]:

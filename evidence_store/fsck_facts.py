@@ -1,11 +1,11 @@
 """What the log says that files must bear out: which bytes it names, which were received, which keys it knows."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from chain_of_custody.envelope import parse_envelope
-from chain_of_custody.event import parse_event
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
@@ -69,23 +69,26 @@ class LogFacts:
         self.received = {digest: asset for signers, digest, asset in self._received if signers & known}
 
     def _remember(self, raw: bytes) -> None:
+        """Take from an event what others must bear out; whether its form is right is the audit's business."""
         try:
             envelope = parse_envelope(raw)
-            view = parse_event(envelope)
-            blobs = blobs_of(view.body)
-        except RefusedError:
-            return  # the audit says what is wrong with it
-        self.last_seq_of[view.source.id] = max(self.last_seq_of.get(view.source.id, 0), view.source.seq)
-        asset = view.asset.id if view.asset else ""
-        path = read.raw_bytes(view.body, "path_hex")
-        name = display_name(path) if path is not None else view.kind
+            predicate = json.loads(envelope.payload)["predicate"]
+            kind, body, source = str(predicate["kind"]), predicate["body"], predicate["source"]
+            asset = str(predicate["asset"]["id"]) if predicate["asset"] else ""
+            seq = int(source["seq"])
+            blobs = blobs_of(body)
+        except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            return
+        self.last_seq_of[source["id"]] = max(self.last_seq_of.get(source["id"], 0), seq)
+        path = read.raw_bytes(body, "path_hex")
+        name = display_name(path) if path is not None else kind
         signers = frozenset(signature.key_id.text for signature in envelope.signatures)
         for blob in blobs:
-            if view.kind == EventKind.STORE_RECEIVED.value:
+            if kind == EventKind.STORE_RECEIVED.value:
                 self._received.append((signers, blob.digest, asset))
             else:
                 self.uses.setdefault(blob.digest, []).append(Use(blob.role.value, asset, name))
-        key = read.raw_bytes(view.body, "key")
-        if view.kind == EventKind.KEY_ENROLLED.value and key is not None:
-            owner = read.text(view.body, "role") or "", read.text(view.body, "id") or ""
+        key = read.raw_bytes(body, "key")
+        if kind == EventKind.KEY_ENROLLED.value and key is not None:
+            owner = read.text(body, "role") or "", read.text(body, "id") or ""
             self._enrolments.append(_Enrolment(*owner, key.hex(), signers))
