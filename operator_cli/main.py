@@ -142,6 +142,9 @@ def _usage_text(error: click.ClickException, invocation: Invocation) -> str:
         case click.MissingParameter():
             name = error.param.human_readable_name if error.param is not None else ""
             return texts("error.missing_parameter", name=name)
+        case click.BadParameter(param=click.Parameter(type=click.Choice() as choice) as parameter):
+            names = ", ".join(str(one) for one in choice.choices)
+            return texts("error.not_one_of", name=parameter.human_readable_name, names=names)
         case click.BadParameter():
             name = error.param.human_readable_name if error.param is not None else ""
             return texts("error.bad_parameter", name=name, what=error.message)
