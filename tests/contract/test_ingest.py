@@ -21,7 +21,7 @@ from ingest_daemon.main import main
 from ingest_daemon.schedule import Pace
 from tests.brokers import wait_for
 from tests.fakes.centre import FakeCentre
-from tests.fakes.tus_server import TOKEN, Cut, FakeTusServer, Say
+from tests.fakes.tus_server import TOKEN, Cut, FakeTusServer, Hang, Say
 from tests.homes import SITE, STATION, Home, make_home
 from tests.ingesting import ingesting, make_broker, make_centre, start_daemon, workstation
 from tests.spooling import Spooling
@@ -345,6 +345,20 @@ def test_a_store_that_refuses_or_is_full_is_a_finding_and_mends_itself(
         wait_for(lambda: "ING-011" in spooling.findings() or "ING-010" in spooling.findings())
         wait_for(lambda: take_uploads(home, server) and spooling.waiting_count() == 0)
         wait_for(lambda: spooling.findings() == [])
+
+
+def test_a_stop_is_clean_and_quick_even_while_the_store_hangs(
+    far_centre: tuple[Home, FakeCentre, Spooling, FakeTusServer],
+) -> None:
+    home, _, spooling, server = far_centre
+    server.faults.append(Hang())
+    spooling.pull(b"on its way")
+    daemon = start_daemon(home)
+    try:
+        wait_for(lambda: server.count("PATCH") == 1)
+    finally:
+        daemon.terminate()
+        assert daemon.wait(10) == 0
 
 
 # The program
