@@ -49,6 +49,11 @@ class Link(Protocol):
     """What the service needs of the MQTT link."""
 
     @property
+    def connected(self) -> bool:
+        """Whether anybody can hear us now."""
+        ...
+
+    @property
     def room(self) -> int:
         """How many messages may be published now."""
         ...
@@ -98,8 +103,15 @@ class Outlet:
         """Take answers; the oldest are dropped when far too many wait."""
         self._waiting.extend(answers)
 
+    @property
+    def is_up(self) -> bool:
+        """Say whether stations can hear us."""
+        return self._link.connected
+
     def flush(self) -> bool:
-        """Send what the link has room for; True if something still waits."""
+        """Send what the link has room for; True if something still waits. While it is down, answers are dropped."""
+        if not self._link.connected:
+            self._waiting.clear()  # stations ask again when we are back, and get an answer under a newer checkpoint
         room = self._link.room
         while self._waiting and room > 0:
             answer = self._waiting.popleft()
@@ -162,6 +174,7 @@ class StoreService:
         return {
             "status": "waiting" if self._problem else "ok",
             "problem": self._problem,
+            "link": "up" if self._outlet.is_up else "down",
             "logged": str(self._logged_count),
             "receipts": str(self._receipt_count),
         }
