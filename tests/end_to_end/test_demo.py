@@ -73,7 +73,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> Non
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    wait_until(lambda: list(tmp_path.glob("evidock-demo-*/home/run/broker.pid")), what="the broker to run")
+    wait_until(lambda: list(tmp_path.rglob("broker.pid")), what="the broker to run")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 4
     assert list(tmp_path.glob("evidock-demo-*")) == []
