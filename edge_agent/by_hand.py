@@ -12,7 +12,7 @@ from edge_agent.identify import identify
 from edge_agent.listing import list_volume
 from edge_agent.preflight import Preflight, check
 from edge_agent.preflight_facts import facts_for_preflight
-from edge_agent.progress import Progress, progress_path, read_progress_file
+from edge_agent.progress import Progress, forget_all, progress_path, read_progress_file
 from edge_agent.pull import PullSettings
 from edge_agent.recovery import recover
 from edge_agent.requests import DockRequest, write_request
@@ -159,6 +159,7 @@ def new_session_id() -> SessionId:
 @contextmanager
 def _open(paths: HomePaths, config: HomeConfig, clock: Clock | None, settings: SessionSettings) -> Iterator[Station]:
     station = open_station(paths, config, clock=clock or SystemClock(), settings=settings)
+    forget_all(paths.run / "progress")
     with station.journal.desk() as desk:
         recover(desk, station.spool)
         with station.rereader:

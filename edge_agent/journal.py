@@ -3,6 +3,7 @@
 SQLite's single writer is what keeps the chain gapless between desks, threads and processes (ADR 1).
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ from host_io import sqlite
 from host_io.config import HomePaths
 from host_io.signed_journal import NewFact, SignedEvent, SignedJournal
 from host_io.station_db import note_finding, open_station_db, touch_wake
+
+_NOT_NOW = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Desk:
@@ -49,10 +55,24 @@ class Desk:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all that the block writes true together; whoever sends envelopes is woken after the commit."""
-        with sqlite.transaction(self._db):
-            yield
-        touch_wake(self._paths)
+        """Make all that the block writes true together; whoever sends envelopes is woken after the commit.
+
+        Raises:
+            DatabaseUnavailableError: the disk is full, or somebody holds the database for very long; nothing is true.
+            DatabaseDamagedError: it is no sound database any more.
+        """
+        try:
+            with sqlite.transaction(self._db):
+                yield
+        except sqlite3.DatabaseError as error:
+            kind = (error.sqlite_errorcode or 0) & 0xFF
+            if kind in _NOT_NOW:
+                raise sqlite.DatabaseUnavailableError(f"{self._paths.station_db}: {error}; free some space") from error
+            if kind in _DAMAGED:
+                raise sqlite.DatabaseDamagedError(f"{self._paths.station_db}: {error}; stop and restore it") from error
+            raise
+        with contextlib.suppress(OSError):  # a hint; a full disk must not undo what is committed
+            touch_wake(self._paths)
 
     def say(self, fact: NewFact) -> SignedEvent:
         """Sign a fact, in the caller's transaction."""

@@ -3,7 +3,6 @@
 Nothing is said here. What comes out is a whole copy that its sealer makes durable, or the reason why there is none yet.
 """
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.copying import CopyEnd, CopyLane
-from edge_agent.errors import NoRoomError, SpoolWriteError
+from edge_agent.errors import NoRoomError
 from edge_agent.facts import Pulled
 from edge_agent.holes import CarefulReader
 from edge_agent.item_book import KnownItem, PartialCopy
@@ -150,15 +149,12 @@ class FileCopier:
                 reader.read_at, begun.part.fd, start_bytes=begun.start_bytes, hasher=begun.hasher, on_block=moved_to
             )
         except OSError as error:  # the reader turns the recorder's errors into holes or VolumeGoneError: this is ours
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            failure = self._spool.failure(error, needed_bytes=file.size_bytes - begun.position)
+            if isinstance(failure, NoRoomError):
                 self._put_by(file, begun, reader)
-                raise NoRoomError(
-                    needed_bytes=file.size_bytes - begun.position,
-                    free_bytes=self._spool.free_bytes(),
-                    reserve_bytes=self._spool.reserve_bytes,
-                ) from error
-            self._forget(begun)
-            raise SpoolWriteError(f"{begun.part.path}: {error.strerror}; check the station's disk") from error
+            else:
+                self._forget(begun)
+            raise failure from error
         except BaseException:
             self._put_by(file, begun, reader)
             raise
@@ -227,10 +223,11 @@ class FileCopier:
         begun.part.close()
 
     def _forget(self, begun: _Begun) -> None:
-        with self._desk.transaction():
-            self._desk.items.forget_partial(begun.part.name)
         self._spool.settle(begun.part)
         begun.part.drop()
+        # if power fails here: a row whose part is gone; forgotten at start
+        with self._desk.transaction():
+            self._desk.items.forget_partial(begun.part.name)
 
     def _careful(self, source: SourceFile, size_bytes: int) -> CarefulReader:
         return CarefulReader(source, self._volume, size_bytes=size_bytes, patience=self._patience)

@@ -3,6 +3,7 @@
 It is a view that may vanish at any stop; what is durably true stands in station.db.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -169,6 +170,13 @@ def progress_path(folder: Path, session_id: SessionId) -> Path:
     if not session_id or not all(char.isalnum() or char == "-" for char in session_id):
         raise MalformedIdError(f"{session_id[:60]!r} is no session id")
     return folder / f"{session_id}.json"
+
+
+def forget_all(folder: Path) -> None:
+    """Remove what earlier runs showed: it shows nothing any more. Called under the agent lock."""
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def parse_progress(data: bytes) -> Progress | None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_agent.codes import LOST_COPY, UNCLAIMED_COPY
-from edge_agent.errors import SpoolWriteError
 from edge_agent.facts import Pulled, footage_pulled
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
@@ -170,8 +169,8 @@ class Sealer:
     def _put_on_medium(self, part: Part) -> None:
         try:
             durable.sync_file(part.fd)
-        except OSError as error:
-            raise SpoolWriteError(f"{part.path}: {error.strerror}; check the station's disk") from error
+        except OSError as error:  # never tried again: after a failed fsync nobody knows what the medium has
+            raise self._spool.failure(error, needed_bytes=1) from error
         part.close()
 
     def _record(self, desk: Desk, plan: _Plan) -> Sealed:

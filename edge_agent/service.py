@@ -24,8 +24,11 @@ from edge_agent.dock_jobs import (
     start_job,
 )
 from edge_agent.docking import Docked, DockedVolume, reconcile
+from edge_agent.errors import OwnFolderError, UnknownVolumeError
+from edge_agent.identify import RefusedModelError
 from edge_agent.mounts import clean_stale
 from edge_agent.ports import Patience
+from edge_agent.progress import forget_all
 from edge_agent.recovery import recover
 from edge_agent.session_book import SessionResult
 from edge_agent.station import Station
@@ -41,6 +44,9 @@ FIRST_RETRY_SECONDS: Final = 30.0
 LAST_RETRY_SECONDS: Final = 600.0
 FREE_LOOK_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 8.0
+_FOR_GOOD: Final = frozenset(
+    {RefusedModelError.code, OwnFolderError.code, UnknownVolumeError.code}
+)  # trying again changes nothing
 _LOG = logging.getLogger("edge_agent.service")
 
 
@@ -109,7 +115,7 @@ class AgentService:
         station = self._station
         with station.journal.desk() as desk:
             clean_stale(station.paths.run / "slots")
-            _forget_progress(station.paths.run / "progress")
+            forget_all(station.paths.run / "progress")
             recover(desk, station.spool)
             with station.rereader, self._watch_volumes(self._volumes_seen), contextlib.ExitStack() as stack:
                 station.rereader.put_left_over(desk)
@@ -262,7 +268,7 @@ class AgentService:
                 place.retry_seconds = FIRST_RETRY_SECONDS
                 if self._station.config.station.free_recorders and place.free_at is None:
                     place.free_at = mono + FREE_LOOK_SECONDS
-            elif job.result is None or job.result.state is not SessionState.FAILED:
+            elif job.result is None or job.result.problem not in _FOR_GOOD:
                 place.retry_at = mono + place.retry_seconds
                 place.retry_seconds = min(place.retry_seconds * 2, LAST_RETRY_SECONDS)
 
@@ -288,10 +294,3 @@ class AgentService:
     def _volumes_seen(self, volumes: list[DockedVolume]) -> None:
         self._present.put(volumes)
         self.wake()
-
-
-def _forget_progress(folder: Path) -> None:
-    """Remove what an earlier run showed: it shows nothing any more."""
-    for path in folder.glob("*"):
-        with contextlib.suppress(OSError):
-            path.unlink()

@@ -9,12 +9,12 @@ maker's dock is the only way (design.md, promise 2).
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from edge_agent.copying import CopyLane
-from edge_agent.errors import NoRoomError, OwnFolderError, SessionFailedError, StopRequestedError
+from edge_agent.errors import NoRoomError, OwnFolderError, SessionFailedError
 from edge_agent.facts import footage_missing, preflight_done, recorder_docked
 from edge_agent.free import cure
 from edge_agent.gaps import say_gaps
@@ -31,9 +31,9 @@ from edge_agent.seal import Sealed, Sealer
 from edge_agent.session_book import SessionResult, SessionRow
 from edge_agent.source import VolumeFiles
 from edge_agent.station import Station
-from edge_agent.volume import VolumeGoneError, VolumeRoot
+from edge_agent.volume import VolumeRoot
 from edge_agent.volume_facts import VolumeFacts, gather_facts
-from evidence_model.errors import EvidockError
+from evidence_model.errors import EvidockError, UnavailableError
 from evidence_model.ids import AssetId, RecorderId, SessionId
 from evidence_model.instants import unix_ms
 from evidence_model.known import Known, Unknown
@@ -108,9 +108,7 @@ class Session:
             self._write(desk)
             try:
                 self._dock(desk)
-            except StopRequestedError as error:
-                self._end(desk, SessionState.INTERRUPTED, error)
-            except VolumeGoneError as error:
+            except UnavailableError as error:  # something outside is missing: it goes on at the next try
                 self._end(desk, SessionState.INTERRUPTED, error)
             except EvidockError as error:
                 self._end(desk, SessionState.FAILED, error)
@@ -194,11 +192,15 @@ class Session:
         self._board.recorder_id = identity.recorder_id
         self._board.files_total = len(seen.to_pull)
         self._board.bytes_total = sum(file.size_bytes for file in seen.to_pull)
-        self._row.findings = list(findings)
-        self._row.recorder_id = identity.recorder_id
-        self._row.stamp_meaning = seen.facts.stamp_meaning
-        self._row.file_count, self._row.byte_count = self._board.files_total, self._board.bytes_total
-        self._row.state = SessionState.PULLING
+        row = replace(
+            self._row,
+            findings=list(findings),
+            recorder_id=identity.recorder_id,
+            stamp_meaning=seen.facts.stamp_meaning,
+            file_count=self._board.files_total,
+            byte_count=self._board.bytes_total,
+            state=SessionState.PULLING,
+        )
         (digest,) = self._station.spool.place_blobs([data])
         # if power fails here: a blob that no record names, removed at start
         with desk.transaction():
@@ -221,9 +223,10 @@ class Session:
                     findings=findings,
                 )
             )
-            self._row.docked_seq = event.seq
-            desk.sessions.write(self._row)
+            row.docked_seq = event.seq
+            desk.sessions.write(row)
             desk.sessions.drop_old_lists(identity.recorder_id)
+        self._row = row
         self._board.change(SessionState.PULLING)
 
     def _say_preflight(self, desk: Desk, volume: VolumeRoot, seen: _Seen) -> None:
@@ -240,7 +243,7 @@ class Session:
             ),
             thresholds,
         )
-        self._row.verdict = preflight.verdict.value
+        row = replace(self._row, verdict=preflight.verdict.value)
         with desk.transaction():
             event = desk.say(
                 preflight_done(
@@ -250,8 +253,9 @@ class Session:
                     recorder_id=seen.identity.recorder_id,
                 )
             )
-            self._row.preflight_seq = event.seq
-            desk.sessions.write(self._row)
+            row.preflight_seq = event.seq
+            desk.sessions.write(row)
+        self._row = row
 
     def _say_missing(self, desk: Desk, seen: _Seen) -> None:
         """Say which files, seen at an earlier docking, went away before they were copied; then await today's."""

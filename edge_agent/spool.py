@@ -137,13 +137,38 @@ class Spool:
             self._promised.pop(part.path, None)
 
     def place_all(self, parts: Iterable[tuple[Path, Digest]]) -> None:
-        """Give finished, fsynced parts their names in `footage`; after return they are there for good."""
+        """Give finished, fsynced parts their names in `footage`; after return they are there for good.
+
+        Raises:
+            NoRoomError, SpoolWriteError: as the disk says; each part has either name.
+        """
         moves = [(path, self.footage_path(digest)) for path, digest in parts]
-        if moves:
+        if not moves:
+            return
+        try:
             durable.rename_all(moves)
+        except OSError as error:
+            raise self.failure(error, needed_bytes=1) from error
+
+    def failure(self, error: OSError, *, needed_bytes: int) -> NoRoomError | SpoolWriteError:
+        """Return what an error of our own disk means."""
+        if error.errno in _FULL:
+            free = self._free_bytes()
+            return NoRoomError(needed_bytes=needed_bytes, free_bytes=free, reserve_bytes=self.reserve_bytes)
+        return SpoolWriteError(f"{self.incoming.parent}: {error.strerror}; check the station's disk")
 
     def place_blobs(self, blobs: Iterable[bytes]) -> list[Digest]:
-        """Put small blobs under their digests; after return they are there for good."""
+        """Put small blobs under their digests; after return they are there for good.
+
+        Raises:
+            NoRoomError, SpoolWriteError: as the disk says.
+        """
+        try:
+            return self._place_blobs(blobs)
+        except OSError as error:
+            raise self.failure(error, needed_bytes=1) from error
+
+    def _place_blobs(self, blobs: Iterable[bytes]) -> list[Digest]:
         digests: list[Digest] = []
         moves: list[tuple[Path, Path]] = []
         for data in blobs:
@@ -200,11 +225,7 @@ class Spool:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            if error.errno in _FULL:
-                raise NoRoomError(
-                    needed_bytes=size_bytes, free_bytes=self._free_bytes(), reserve_bytes=self.reserve_bytes
-                ) from error
-            raise SpoolWriteError(f"{path}: {error.strerror}; check the station's disk") from error
+            raise self.failure(error, needed_bytes=size_bytes) from error
 
     def _take_room(self, part: Part, size_bytes: int) -> None:
         """Have the file system set the space aside, so that a copy once begun is not stopped by another's bytes."""

@@ -14,6 +14,7 @@ from edge_agent.settle import SettleRule
 from edge_agent.spool import Spool
 from edge_agent.station import SessionSettings
 from evidence_model.digests import Digest
+from evidence_model.errors import UnavailableError
 from evidence_model.states import SessionState
 from host_io.clock import SystemClock
 from tests.docking import DockHome, dock_home, noise, put
@@ -173,3 +174,32 @@ def test_a_sparse_file_of_64_gib_waits_and_fills_nothing(tmp_path: Path) -> None
         assert [file.size_bytes for file in result.files] == [small.stat().st_size]
         assert os.statvfs(disk.folder).f_bavail * os.statvfs(disk.folder).f_frsize > 10 * MIB
         dock.check_sound()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("left_bytes", [0, 100_000, 900_000, 2_500_000])
+def test_a_disk_so_full_that_nothing_can_be_noted_interrupts_and_loses_nothing(tmp_path: Path, left_bytes: int) -> None:
+    card = tmp_path / "card"
+    for number in range(40):
+        put(card, f"{number}.mp4", noise(60_000, seed=number))
+    with small_disk(tmp_path / "disk", tmp_path / "station", size_bytes=24 * MIB) as disk:
+        dock = dock_home(disk.folder / "home")
+        with dock.station():
+            pass
+        filler = disk.folder / "filler"
+        space = os.statvfs(disk.folder)
+        filler.write_bytes(bytes(space.f_bavail * space.f_frsize - left_bytes - 64_000))
+        assert _dock_or_error(dock, card) in {SessionState.WAITING, SessionState.INTERRUPTED, None}
+        filler.unlink()
+        assert dock.dock(card, spool_reserve_bytes=0).ok
+        assert len(dock.events("footage.pulled")) == 40
+        dock.check_sound()
+        dock.check_has(card)
+        dock.check_all_reread()
+
+
+def _dock_or_error(dock: DockHome, card: Path) -> SessionState | None:
+    try:
+        return dock.dock(card, spool_reserve_bytes=0).state
+    except UnavailableError:
+        return None  # not even the end of the docking could be noted; the next start finds it cut off
