@@ -22,6 +22,7 @@ from host_io.config import HomePaths
 _LOG = logging.getLogger(__name__)
 _PERIOD_SECONDS = 1.0
 RECONCILE_EVERY = timedelta(hours=24)
+_NOT_AGAIN_WITHIN_SECONDS = 3600.0  # whatever the wall clock does meanwhile
 _LOOK_EVERY_SECONDS = 60.0
 
 
@@ -53,7 +54,8 @@ class Housekeeper:
         self._on_finding = on_finding
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-housekeeper", daemon=True)
-        self._look_at = 0.0
+        self._look_at = float("-inf")
+        self._not_before = float("-inf")
 
     def start(self) -> None:
         """Begin to work."""
@@ -88,12 +90,15 @@ class Housekeeper:
             return False
         self._look_at = self._clock.mono() + _LOOK_EVERY_SECONDS
         self._uploads.expire()
+        if self._clock.mono() < self._not_before:
+            return False
         with contextlib.closing(open_centre_db(self._paths, read_only=True)) as db:
             last: datetime | None = moments(db).get(Moment.RECONCILIATION)
         return last is None or not timedelta() <= self._clock.now() - last < RECONCILE_EVERY
 
     def _reconcile(self) -> None:
         started = self._clock.mono()
+        self._not_before = started + _NOT_AGAIN_WITHIN_SECONDS
         with contextlib.closing(open_catalogue_db(self._paths.catalogue_db, read_only=True)) as db:
             result = reconcile(db, now=self._clock.now())
         took_ms = round((self._clock.mono() - started) * 1000)

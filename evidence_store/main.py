@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from evidence_store.http_server import UPLOADS, HttpServer, health_route, log_ro
 from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
-from evidence_store.rebuild import open_catalogue_of_log, store_lock
+from evidence_store.rebuild import open_catalogue_of_log, set_aside_if_damaged, store_lock
 from evidence_store.sequencer import Sequencer, SequencerParts
 from evidence_store.service import Inbox, Outlet, StoreService
 from evidence_store.tokens import TokenBook
@@ -37,6 +38,7 @@ from host_io.keys import read_signing_key
 from host_io.mqtt import LinkState, MqttLink
 from host_io.notify import Notifier
 from host_io.signed_journal import SignedJournal
+from host_io.sqlite import DatabaseDamagedError
 from host_io.trust import centre_key_path, log_key_path, read_trust
 
 _LOG = logging.getLogger(__name__)
@@ -61,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         run_store(paths, read_config(paths), SystemClock(), stop)
+    except sqlite3.DatabaseError as error:
+        what = "catalogue.db: it is made again at the next start" if set_aside_if_damaged(paths) else "centre.db"
+        code, problem = DatabaseDamagedError.code, f"{what}: {error}"
+        logs.event(_LOG, "store.failed", level=logging.ERROR, code=code, problem=problem)
+        print(f"evidence_store: {problem} [{code}]", file=sys.stderr)  # noqa: T201 - one line for people
+        return DatabaseDamagedError.exit_code
     except EvidockError as error:
         logs.event(_LOG, "store.failed", level=logging.ERROR, code=error.code, problem=str(error))
         print(f"evidence_store: {error} [{error.code}]", file=sys.stderr)  # noqa: T201 - one line for people

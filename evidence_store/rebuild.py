@@ -66,6 +66,19 @@ def open_catalogue_of_log(
     return open_catalogue_db(path)
 
 
+def set_aside_if_damaged(paths: HomePaths) -> bool:
+    """Move a catalogue that SQLite finds damaged out of the way, so that the next start makes it again."""
+    try:
+        with contextlib.closing(sqlite3.connect(paths.catalogue_db)) as db:
+            if db.execute("pragma quick_check").fetchone()[0] == "ok":
+                return False
+    except sqlite3.DatabaseError:
+        pass
+    paths.catalogue_db.replace(paths.catalogue_db.with_name("catalogue.db.damaged"))
+    _remove(paths.catalogue_db)
+    return True
+
+
 @contextlib.contextmanager
 def store_lock(paths: HomePaths) -> Iterator[None]:
     """Hold what only one store of a home holds.

@@ -341,9 +341,11 @@ class Sequencer:
 
     def _note_own_late(self) -> None:
         """Note those that were logged right before the last run ended."""
-        waiting = list(self._parts.journal.waiting(limit=_OWN_BATCH))
-        logged = [(known, event.seq) for event in waiting if (known := self._parts.catalogue.find(event.hash))]
-        self._note_own(logged)
+        while waiting := list(self._parts.journal.waiting(limit=_OWN_BATCH)):
+            logged = [(known, event.seq) for event in waiting if (known := self._parts.catalogue.find(event.hash))]
+            if not logged:
+                return
+            self._note_own(logged)
 
     # What the centre says --------------------------------------------------------------------------------------------
 

@@ -155,6 +155,7 @@ class StoreService:
         self._notifier = notifier
         self._reload_trust = reload_trust
         self.worker = VaultWorker(vault, clock, on_result=inbox.put, on_finding=inbox.put)
+        self._again: list[Item] = []  # what the vault found out while the disk was full
         self._greet = threading.Event()
         self._pause = threading.Event()  # never set: waiting on it is a pause
         self._logged_count = 0
@@ -196,7 +197,8 @@ class StoreService:
 
     def _turn(self, *, wait_seconds: float) -> bool:
         """Do what is there to do; True if there is more at once."""
-        items = self._inbox.take(wait_seconds=wait_seconds)
+        items = self._again + self._inbox.take(wait_seconds=wait_seconds)
+        self._again = []
         step = self._take(items)
         self._outlet.add(step.answers)
         if step.new_note is not None or self._greet.is_set():
@@ -222,9 +224,7 @@ class StoreService:
             )
         except (UnavailableError, sqlite3.OperationalError, OSError) as error:
             self._stumble(error)
-            for item in items:
-                if isinstance(item, Adopted | Rejected):
-                    self._inbox.put(item)
+            self._again = [item for item in items if isinstance(item, Adopted | Rejected)]
             self._pause.wait(_WAIT_SECONDS)
             return Step()
         if self._problem:

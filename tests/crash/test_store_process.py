@@ -167,3 +167,21 @@ def test_the_envelopes_of_receipted_events_have_files_when_the_store_has_stopped
     assert {hashlib.sha256(raw).hexdigest() for raw in raws} <= names
     assert LogFolder(paths.log).stages() == []
     assert list(verify_home(paths)) == []
+
+
+@pytest.mark.slow
+def test_verifying_a_store_that_is_writing_finds_no_damage(tmp_path: Path) -> None:
+    station = FakeStation()
+    paths = make_centre_home(tmp_path / "home", station)
+    raws: list[bytes] = []
+    with broker_of(paths, station), running_store(paths), StationLink(paths, station) as link:
+        for number in range(12):
+            film = b"film %d" % number
+            fresh = [station.pulls(film, path=b"%d" % number), *(station.says() for _ in range(150))]
+            link.hand_over(film)
+            link.send(fresh)
+            raws += fresh
+            assert damage(paths) == []
+        link.wait_receipts(raws, seconds=60)
+        assert damage(paths) == []
+    assert list(verify_home(paths)) == []

@@ -17,7 +17,7 @@ from evidence_store.catalogue import open_catalogue_db
 from evidence_store.centre_book import open_centre_db, open_findings
 from evidence_store.errors import CentreJournalLostError
 from evidence_store.fsck import verify_home
-from evidence_store.rebuild import rebuild
+from evidence_store.rebuild import rebuild, set_aside_if_damaged
 from host_io.config import HomePaths
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
 from tests.fakes.fake_station import FakeStation
@@ -298,6 +298,21 @@ def test_a_lost_or_damaged_catalogue_is_made_again_at_the_start(home: HomePaths,
     home.catalogue_db.write_bytes(b"garbage" * 1000)
     with centre_at(home, trust_of(station)) as centre:
         assert centre.ledger.size == len(live["event"]) + 1
+        assert receipts_of(centre.take(station, [station.says()]), station)
+
+
+def test_a_catalogue_that_breaks_while_it_is_used_is_set_aside_for_the_next_start(
+    home: HomePaths, station: FakeStation
+) -> None:
+    with centre_at(home, trust_of(station)) as centre:
+        fill(centre, station)
+    assert not set_aside_if_damaged(home)
+    with home.catalogue_db.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096 * 5)
+    assert set_aside_if_damaged(home)
+    assert not home.catalogue_db.exists()
+    with centre_at(home, trust_of(station)) as centre:
         assert receipts_of(centre.take(station, [station.says()]), station)
 
 
