@@ -32,13 +32,16 @@ def footage(folder: Path, *, files: int, file_bytes: int) -> Path:
     media = folder / "DCIM" / "100MEDIA"
     media.mkdir(parents=True)
     block = os.urandom(_BLOCK_BYTES)
+    an_hour_ago = time.time() - 3600  # a file that was just written is looked at twice before it is believed finished
     for number in range(files):
-        with (media / f"2026_1122_0{number // 6}{number % 6}000_{number:03}.MP4").open("wb") as file:
+        path = media / f"2026_1122_0{number // 6}{number % 6}000_{number:03}.MP4"
+        with path.open("wb") as file:
             file.write(number.to_bytes(8, "big"))
             left = file_bytes - 8
             while left > 0:
                 file.write(block[: min(left, _BLOCK_BYTES)])
                 left -= _BLOCK_BYTES
+        os.utime(path, (an_hour_ago, an_hour_ago))
     os.sync()
     return folder
 
