@@ -148,9 +148,9 @@ create table if not exists note (                       -- interruption notes; n
   until_unix_ms integer
 ) strict;
 
-create table if not exists note_asset (
-  log_index integer not null references note (log_index),
+create table if not exists note_asset (                 -- key columns first: SQLite's quick_check mistakes others
   asset_id text not null,
+  log_index integer not null references note (log_index),
   primary key (asset_id, log_index)
 ) strict, without rowid;
 
