@@ -21,26 +21,17 @@ from chain_of_custody.signatures import Signer
 from evidence_model.digests import Digest
 from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
-from evidence_model.topics import Channel, StationAddress
+from evidence_model.topics import Channel
 from evidence_store.catalogue import Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
-from evidence_store.errors import BlobDamagedError, CentreJournalLostError, MessageRefusedError, WrongTopicError
+from evidence_store.errors import BlobDamagedError, CentreJournalLostError
+from evidence_store.examination import Batch, Examination
 from evidence_store.ledger import Ledger
 from evidence_store.log_reader import LogReader
 from evidence_store.own_facts import key_enrolled, keys_of, store_received
 from evidence_store.receipts import Answer, ReceiptDesk
-from evidence_store.receive import (
-    Accepted,
-    Admission,
-    Examined,
-    Keyring,
-    Refused,
-    Repeated,
-    address_of,
-    envelope_hash_of,
-    examine,
-)
+from evidence_store.receive import Accepted, Admission, Examined, Keyring, Refused, Repeated
 from evidence_store.stage import LogEntry
 from evidence_store.vault import Adopted, Rejected, Vault
 from host_io import logs
@@ -50,7 +41,6 @@ from host_io.trust import Trust
 _LOG = logging.getLogger(__name__)
 _CATCH_UP_EVENTS = 1000
 _OWN_BATCH = 500
-_EXAMINERS = 2
 
 
 @dataclass(slots=True)
@@ -86,6 +76,7 @@ class Sequencer:
         self._trust = trust
         self.applied_size = 0  # how far the catalogue has come; other threads may read it
         self._keyring = Keyring.of(trust)
+        self._examination = Examination(parts.catalogue, parts.executor)
         self._desk = ReceiptDesk(parts.catalogue, parts.signer)
         self._admission = Admission(
             head_of=parts.catalogue.head_of, is_logged=lambda event: parts.catalogue.find(event) is not None
@@ -123,24 +114,33 @@ class Sequencer:
         """Return how many events wait for earlier ones of their station."""
         return self._admission.parked_count()
 
+    def begin(self, messages: Sequence[tuple[str, bytes]]) -> Batch:
+        """Begin to look at messages (topic, payload), while an earlier batch may still be on its way into the log."""
+        return self._examination.begin(messages, self._keyring)
+
     def step(self, messages: Sequence[tuple[str, bytes]], results: Sequence[Adopted | Rejected] = ()) -> Step:
-        """Take in messages (topic, payload) and what the vault found, and return what is to be sent.
+        """Take in messages and what the vault found, and return what is to be sent; see `finish`."""
+        return self.finish(self.begin(messages), results)
+
+    def finish(self, batch: Batch, results: Sequence[Adopted | Rejected] = ()) -> Step:
+        """Log a batch and what the centre has to say about what the vault found; return what is to be sent.
 
         Raises:
             UnavailableError: the disk is full; nothing of this step is receipted, the stations will send it again.
             DamageError: the log contradicts itself; nothing was signed.
         """
         try:
-            return self._step(messages, results)
+            return self._finish(batch, results)
         except BaseException:
             self._admission.roll_back()
             raise
 
-    def _step(self, messages: Sequence[tuple[str, bytes]], results: Sequence[Adopted | Rejected]) -> Step:
+    def _finish(self, batch: Batch, results: Sequence[Adopted | Rejected]) -> Step:
         step = Step()
         self._catch_up()
         due = self._take_results(results, step)
-        accepted = self._take_messages(messages, due, step)
+        due.update((event.index, event) for event in batch.known)
+        accepted = self._admit(batch, due, step)
         logged = self._append(accepted, step)
         due.update((event.index, event) for event in logged)
         found = {digest for event in logged for digest in self._look_for_blobs(event, step)}
@@ -204,12 +204,10 @@ class Sequencer:
 
     # Messages --------------------------------------------------------------------------------------------------------
 
-    def _take_messages(
-        self, messages: Sequence[tuple[str, bytes]], due: dict[int, KnownEvent], step: Step
-    ) -> list[Examined]:
+    def _admit(self, batch: Batch, due: dict[int, KnownEvent], step: Step) -> list[Examined]:
         """Return the events that follow in their chains; repeated ones are added to `due`."""
         accepted = []
-        for examined in self._examine(self._fresh(messages, due, step)):
+        for examined in batch.results():
             if isinstance(examined, Refused):
                 self._refuse(examined, step)
                 continue
@@ -221,44 +219,6 @@ class Sequencer:
                 elif isinstance(verdict, Repeated) and (known := self._parts.catalogue.find(verdict.hash)):
                     due[known.index] = known
         return accepted
-
-    def _fresh(
-        self, messages: Sequence[tuple[str, bytes]], due: dict[int, KnownEvent], step: Step
-    ) -> list[tuple[StationAddress, bytes]]:
-        """Return the messages that are not in the log; those that are get their receipt again without more ado."""
-        fresh: dict[tuple[StationAddress, bytes], None] = {}
-        for topic, payload in messages:
-            address = address_of(topic, self._keyring.site)
-            if isinstance(address, Refused):
-                self._refuse(address, step)
-                continue
-            event = envelope_hash_of(payload)
-            known = self._parts.catalogue.find(event) if event is not None else None
-            if known is None:
-                fresh[address, payload] = None
-            elif known.source == address.station:
-                due[known.index] = known
-            else:
-                text = f"an event of {known.source} on the topic of {address.station}"
-                self._refuse(Refused(WrongTopicError.code, text, address.station, event), step)
-        return list(fresh)
-
-    def _examine(self, fresh: Sequence[tuple[StationAddress, bytes]]) -> Iterable[Examined | Refused]:
-        if len(fresh) <= _EXAMINERS:
-            return self._examine_some(fresh)
-        share = -(-len(fresh) // _EXAMINERS)
-        parts = [fresh[at : at + share] for at in range(0, len(fresh), share)]
-        return itertools.chain.from_iterable(self._parts.executor.map(self._examine_some, parts))
-
-    def _examine_some(self, fresh: Sequence[tuple[StationAddress, bytes]]) -> list[Examined | Refused]:
-        results: list[Examined | Refused] = []
-        for address, message in fresh:
-            try:
-                results.append(examine(address, message, self._keyring))
-            except Exception:  # noqa: BLE001 - whatever a message does to our code, the next one is read
-                _LOG.exception("message.unreadable")
-                results.append(Refused(MessageRefusedError.code, "this message cannot be read", address.station))
-        return results
 
     def _refuse(self, refused: Refused, step: Step) -> None:
         subject = f"station/{refused.station}" if refused.station else "topic"

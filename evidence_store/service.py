@@ -22,6 +22,7 @@ from evidence_store.catalogue import Catalogue
 from evidence_store.catalogue_chores import do_one_chore
 from evidence_store.centre_book import CentreBook, Moment
 from evidence_store.errors import LogFullError, VaultFullError
+from evidence_store.examination import Batch
 from evidence_store.ledger import Ledger
 from evidence_store.receipts import Answer
 from evidence_store.reconcile import Reconciliation, reconciliation_done
@@ -80,6 +81,11 @@ class Inbox:
     def put(self, item: Item) -> None:
         """Take what this program itself found out; never dropped."""
         self._queue.put(item)
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing waits."""
+        return self._queue.empty()
 
     def take(self, *, wait_seconds: float) -> list[Item]:
         """Return what is there, at least one thing unless nothing came in time."""
@@ -156,6 +162,7 @@ class StoreService:
         self._reload_trust = reload_trust
         self.worker = VaultWorker(vault, clock, on_result=inbox.put, on_finding=inbox.put)
         self._again: list[Item] = []  # what the vault found out while the disk was full
+        self._next: tuple[list[Item], Batch] | None = None  # being looked at while the one before is logged
         self._greet = threading.Event()
         self._pause = threading.Event()  # never set: waiting on it is a pause
         self._logged_count = 0
@@ -197,9 +204,9 @@ class StoreService:
 
     def _turn(self, *, wait_seconds: float) -> bool:
         """Do what is there to do; True if there is more at once."""
-        items = self._again + self._inbox.take(wait_seconds=wait_seconds)
-        self._again = []
-        step = self._take(items)
+        items, batch = self._next or self._gather(wait_seconds)
+        self._next = None if self._inbox.is_empty else self._gather(0.0)
+        step = self._take(items, batch)
         self._outlet.add(step.answers)
         if step.new_note is not None or self._greet.is_set():
             self._greet.clear()
@@ -210,21 +217,23 @@ class StoreService:
         has_chores = self._spend_spare_time(is_loaded=len(items) > 1)
         if is_sending and not items:
             self._pause.wait(_SENDING_PAUSE_SECONDS)  # for acknowledgements, which make room for more
-        return bool(items) or is_sending or has_chores
+        return bool(items) or self._next is not None or is_sending or has_chores
 
-    def _take(self, items: list[Item]) -> Step:
+    def _gather(self, wait_seconds: float) -> tuple[list[Item], Batch]:
+        items = self._again + self._inbox.take(wait_seconds=wait_seconds)
+        self._again = []
+        return items, self._sequencer.begin([item for item in items if isinstance(item, tuple)])
+
+    def _take(self, items: list[Item], batch: Batch) -> Step:
         """Let the sequencer take one batch; what the disk has no room for is with its station and comes again."""
         try:
             self._reload_trust()
             for item in items:
                 self._take_note(item)
-            step = self._sequencer.step(
-                [item for item in items if isinstance(item, tuple)],
-                [item for item in items if isinstance(item, Adopted | Rejected)],
-            )
+            step = self._sequencer.finish(batch, [item for item in items if isinstance(item, Adopted | Rejected)])
         except (UnavailableError, sqlite3.OperationalError, OSError) as error:
             self._stumble(error)
-            self._again = [item for item in items if isinstance(item, Adopted | Rejected)]
+            self._again += [item for item in items if isinstance(item, Adopted | Rejected)]
             self._pause.wait(_WAIT_SECONDS)
             return Step()
         if self._problem:
