@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -10,6 +11,7 @@ from pathlib import Path
 from evidence_model.errors import DamageError, UnavailableError
 
 _BUSY_SECONDS = 30.0
+_SWITCH_PAUSE_SECONDS = 0.01
 
 
 class Durability(Enum):
@@ -46,7 +48,7 @@ def connect(path: Path, *, schema: str, durability: Durability, read_only: bool 
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
         if not read_only:
-            db.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(db)
             db.execute(f"PRAGMA synchronous = {durability.value}")
             with transaction(db):
                 for statement in _statements(schema):
@@ -56,6 +58,23 @@ def connect(path: Path, *, schema: str, durability: Durability, read_only: bool 
     except sqlite3.DatabaseError as error:
         raise DatabaseDamagedError(f"{path}: {error}; restore it, or rebuild it if it is the catalogue") from error
     return db
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; two programs that make the file at the same moment both get there.
+
+    SQLite refuses the switch at once while another connection makes it, instead of waiting for `timeout`.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_SWITCH_PAUSE_SECONDS)
+        else:
+            return
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """A transaction is all or nothing; a damaged file is told from one that is only out of reach."""
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,20 @@ def test_what_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
         opened(tmp_path / "nowhere" / "db")
     with pytest.raises(DatabaseUnavailableError):
         opened(tmp_path / "missing", read_only=True)
+
+
+def test_programs_that_make_the_database_at_the_same_moment_all_get_there(tmp_path: Path) -> None:
+    """At a home's first start the agent and the ingest daemon open station.db within the same millisecond."""
+    together = threading.Barrier(6)
+
+    def open_it(path: Path) -> str:
+        together.wait()
+        db = sqlite.connect(path, schema=SCHEMA, durability=Durability.COMMIT_IS_FOR_GOOD)
+        mode = str(db.execute("PRAGMA journal_mode").fetchone()[0])
+        db.close()
+        return mode
+
+    with ThreadPoolExecutor(6) as pool:
+        for attempt in range(40):
+            path = tmp_path / f"{attempt}.db"
+            assert set(pool.map(open_it, [path] * 6)) == {"wal"}
