@@ -11,13 +11,17 @@ import pytest
 
 from edge_agent.dock_jobs import dock_volume, free_volume, start_job
 from edge_agent.docking import DockedVolume
+from edge_agent.free import free_recorder
+from edge_agent.mounts import mounted
 from edge_agent.ports import Patience
 from edge_agent.service import AgentService
 from edge_agent.session_book import SessionResult
+from edge_agent.volume import VolumeRoot
 from edge_agent.watch import look_at
 from evidence_model.states import SessionState
 from host_io.clock import SystemClock
 from host_io.notify import Notifier
+from retention.recorder_copy import FreePolicy, KeepReason
 from tests.docking import DockHome, QuickPatience, dock_home, noise, put
 
 MIB = 1 << 20
@@ -142,3 +146,43 @@ def test_a_dock_folder_is_freed_by_the_agent_once_every_receipt_is_there(dock: D
 
 def _receipt_now(dock: DockHome) -> None:
     dock.rows("update envelope set receipt = x'7b7d', log_index = seq, receipted_unix_ms = 1 returning seq")
+
+
+@pytest.mark.root
+def test_case_29_a_write_protected_recorder_keeps_its_files_and_the_copy_stays_valid(
+    dock: DockHome, device: str, tmp_path: Path
+) -> None:
+    volume, patience = _volume(device), QuickPatience(dock.clock)
+    with dock.station(free_recorders=True) as station:
+        result = dock_volume(station, volume, patience)
+    assert result is not None
+    _receipt_all(dock)
+    with (
+        dock.station(free_recorders=True) as station,
+        mounted(device, "ext4", tmp_path / "read-only") as place,
+        VolumeRoot.open(place) as root,
+        station.journal.desk() as desk,
+    ):
+        assert result.recorder_id is not None
+        outcomes = free_recorder(
+            station,
+            desk,
+            root,
+            result.recorder_id,
+            session_id=result.session_id,
+            policy=FreePolicy(enabled=True),
+            patience=patience,
+        )
+        assert {outcome.keep for outcome in outcomes} == {(KeepReason.NOT_CHECKED, KeepReason.READ_ONLY)}
+        assert len(list(place.rglob("*.MP4"))) == 2
+    assert dock.events("recorder.freed") == []
+    dock.check_sound()
+
+
+def test_case_41_without_a_centre_docking_still_ends_sealed_and_nothing_is_freed(
+    dock: DockHome, tmp_path: Path
+) -> None:
+    put(tmp_path / "card", "1.mp4", noise(MIB))
+    assert dock.dock(tmp_path / "card", free_recorders=True).state is SessionState.PULLED
+    assert dock.rows("select state from item_state") == [("sealed",)]
+    assert (tmp_path / "card" / "1.mp4").exists()
