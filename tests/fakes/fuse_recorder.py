@@ -49,28 +49,42 @@ class FuseRecorder:
     """A mounted recorder with files in its root folder."""
 
     folder: Path
-    files: dict[bytes, FuseFile] = field(default_factory=dict)
-    _fd: int = -1
-    _threads: list[threading.Thread] = field(default_factory=list)
+    files: dict[bytes, FuseFile]
+    _fd: int
+    _replying: threading.Lock = field(default_factory=threading.Lock)
+    _served: bool = True
+    _server: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start answering the kernel; `pull_out` ends it."""
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
 
     def pull_out(self) -> None:
-        """Be gone in the middle of whatever is going on, as a killed server or a yanked device is."""
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            _LIBC.umount2(os.fsencode(self.folder), 1)  # MNT_FORCE: aborts the connection, open files fail
-            os.close(fd)
+        """Be gone in the middle of whatever is going on, as a killed server or a yanked device is; may be called again."""
+        _LIBC.umount2(os.fsencode(self.folder), 1 | 2)  # MNT_FORCE | MNT_DETACH: the connection ends, open files fail
+        self._server.join(timeout=5)
 
-    def _serve(self, fd: int) -> None:
+    def _serve(self) -> None:
         while True:
             try:
-                request = os.read(fd, _MAX_REQUEST_BYTES)
+                request = os.read(self._fd, _MAX_REQUEST_BYTES)
             except OSError as error:
                 if error.errno == errno.EINTR:
                     continue
-                return  # unmounted
-            threading.Thread(target=self._answer_safely, args=(fd, request), daemon=True).start()
+                break  # unmounted
+            threading.Thread(target=self._answer_safely, args=(request,), daemon=True).start()
+        # Only the one who reads closes, and no answer is under way then: the number may be another file's on the next line.
+        with self._replying:
+            self._served = False
+            os.close(self._fd)
 
-    def _answer_safely(self, fd: int, request: bytes) -> None:
+    def _reply(self, message: bytes) -> None:
+        with self._replying:
+            if self._served:
+                os.write(self._fd, message)
+
+    def _answer_safely(self, request: bytes) -> None:
         _, opcode, unique, node, _, _, _, _ = _IN_HEADER.unpack_from(request)
         if opcode in {_FORGET, _BATCH_FORGET, _INTERRUPT}:
             return
@@ -80,7 +94,7 @@ class FuseRecorder:
         except OSError as error:
             body, number = b"", -(error.errno or errno.EIO)
         try:
-            os.write(fd, _OUT_HEADER.pack(_OUT_HEADER.size + len(body), number, unique) + body)
+            self._reply(_OUT_HEADER.pack(_OUT_HEADER.size + len(body), number, unique) + body)
         except OSError:
             return  # the request was given up meanwhile
 
@@ -155,12 +169,7 @@ def fuse_recorder(folder: Path, files: dict[bytes, FuseFile]) -> Iterator[FuseRe
         os.close(fd)
         raise OSError(get_errno(), "cannot mount FUSE")
     recorder = FuseRecorder(folder, dict(files), fd)
-    thread = threading.Thread(target=recorder._serve, args=(fd,), daemon=True)
-    thread.start()
     try:
         yield recorder
     finally:
-        _LIBC.umount2(os.fsencode(folder), 1 | 2)  # MNT_FORCE | MNT_DETACH
-        if recorder._fd >= 0:
-            os.close(recorder._fd)
-        thread.join(timeout=5)
+        recorder.pull_out()
