@@ -61,7 +61,7 @@ class FuseRecorder:
         self._server.start()
 
     def pull_out(self) -> None:
-        """Be gone in the middle of whatever is going on, as a killed server or a yanked device is; may be called again."""
+        """Be gone in the middle of whatever is going on, as a yanked device is; may be called again."""
         _LIBC.umount2(os.fsencode(self.folder), 1 | 2)  # MNT_FORCE | MNT_DETACH: the connection ends, open files fail
         self._server.join(timeout=5)
 
@@ -74,7 +74,7 @@ class FuseRecorder:
                     continue
                 break  # unmounted
             threading.Thread(target=self._answer_safely, args=(request,), daemon=True).start()
-        # Only the one who reads closes, and no answer is under way then: the number may be another file's on the next line.
+        # Only the reader closes, and no answer is under way then: on the next line the number may be another file's.
         with self._replying:
             self._served = False
             os.close(self._fd)
