@@ -75,12 +75,12 @@ def free_recorder(
     for item in desk.items.of_recorder(recorder_id):
         if patience.is_set():
             raise StopRequestedError("stopped between two files; what was erased is signed")
-        decision, status = _decide(desk, volume, item, policy, damage=damage, read_only=read_only, digest=_NOT_READ)
+        decision, status = _decide(volume, item, policy, damage=damage, read_only=read_only, digest=_NOT_READ)
         if status is None:
             continue  # no longer on the recorder
         if decision.only_unchecked:
             digest = _read_again(volume, item)
-            decision, status = _decide(desk, volume, item, policy, damage=damage, read_only=read_only, digest=digest)
+            decision, status = _decide(volume, item, policy, damage=damage, read_only=read_only, digest=digest)
         if decision.may_free and status is not None:
             _erase(station, desk, volume, item, decision, session_id=session_id)
         outcomes.append(
@@ -119,7 +119,6 @@ def cure(
 
 
 def _decide(
-    desk: Desk,
     volume: VolumeRoot,
     item: KnownItem,
     policy: FreePolicy,
@@ -143,7 +142,7 @@ def _decide(
         same_size_and_stamp=(status.st_size, status.st_mtime_ns) == (item.size_bytes, item.mtime_ns),
         item_digest=item.digest,
         recorder_digest=digest,
-        has_holes=desk.items.has_holes(item.asset_id),
+        has_holes=item.flawed,
         damage_found=damage,
         freed_before=item.freed_seq is not None,
         read_only=read_only,

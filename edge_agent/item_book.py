@@ -32,6 +32,7 @@ class KnownItem:
     tail_digest: bytes
     kind: FileKind
     locked: bool
+    flawed: bool  # it has holes, or another length than the recorder told: the recorder may give up more one day
     pulled_seq: int
     reread_seq: int | None
     freed_seq: int | None
@@ -113,6 +114,10 @@ class ItemBook:
     def restamp(self, asset_id: AssetId, *, mtime_ns: int) -> None:
         """Note that the recorder shows the same bytes under another stamp now, so that they are known by it."""
         self._db.execute("update item set mtime_ns = ? where asset_id = ?", (mtime_ns, asset_id))
+
+    def proved_whole(self, asset_id: AssetId) -> None:
+        """Note that the same bytes came once more, read without a flaw."""
+        self._db.execute("update item set flawed = 0 where asset_id = ?", (asset_id,))
 
     def note_blob(self, digest: Digest, size_bytes: int, *, place: str, at_unix_ms: int) -> None:
         """Note bytes that lie in the spool until the store has them."""
@@ -212,11 +217,6 @@ class ItemBook:
             "insert into told_gap (recorder_id, gap_digest, seq) values (?, ?, ?)", (recorder_id, gap_digest, seq)
         )
 
-    def has_holes(self, asset_id: AssetId) -> bool:
-        """Return whether the copy of an item is known to lack something that the recorder may still give up one day."""
-        row = self._db.execute("select flawed from item where asset_id = ?", (asset_id,)).fetchone()
-        return bool(row[0])
-
     def receipt_index(self, pulled_seq: int) -> int:
         """Return the place in the log that the verified receipt of an envelope proves."""
         row = self._db.execute("select log_index from envelope where seq = ?", (pulled_seq,)).fetchone()
@@ -279,6 +279,7 @@ def _item(row: sqlite3.Row) -> KnownItem:
         tail_digest=row["tail_digest"],
         kind=FileKind(row["kind"]),
         locked=bool(row["locked"]),
+        flawed=bool(row["flawed"]),
         pulled_seq=row["pulled_seq"],
         reread_seq=row["reread_seq"],
         freed_seq=row["freed_seq"],

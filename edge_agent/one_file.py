@@ -116,7 +116,7 @@ class FileCopier:
             reader = self._careful(source, file.size_bytes)
             end = self._run(file, begun, reader, on_block)
             if _stamp(source) != before:
-                self._forget(begun)
+                self.forget(begun.part)
                 raise ChangedWhileReadError
         finally:
             source.close()
@@ -134,6 +134,14 @@ class FileCopier:
             resumed_at=begun.resumed_at,
         )
         return pulled, begun.part
+
+    def forget(self, part: Part) -> None:
+        """Remove a copy that is of no use."""
+        self._spool.settle(part)
+        part.drop()
+        # if power fails here: a row whose part is gone; forgotten at start
+        with self._desk.transaction():
+            self._desk.items.forget_partial(part.name)
 
     def _run(self, file: ListedFile, begun: _Begun, reader: CarefulReader, on_block: Callable[[int], None]) -> CopyEnd:
         def moved_to(position: int) -> None:
@@ -153,7 +161,7 @@ class FileCopier:
             if isinstance(failure, NoRoomError):
                 self._put_by(file, begun, reader)
             else:
-                self._forget(begun)
+                self.forget(begun.part)
             raise failure from error
         except BaseException:
             self._put_by(file, begun, reader)
@@ -189,7 +197,7 @@ class FileCopier:
                 )
             )
             if not same or reader.map.holes:
-                self._forget(begun)
+                self.forget(begun.part)
                 return None
             for block in durable.read_from_medium(part.path):
                 begun.hasher.update(block)
@@ -212,22 +220,15 @@ class FileCopier:
     def _put_by(self, file: ListedFile, begun: _Begun, reader: CarefulReader) -> None:
         """Keep what was copied for the next docking, if it is worth proving; a copy with holes is begun anew."""
         if begun.position < KEEP_FROM_BYTES or reader.map.holes:
-            self._forget(begun)
+            self.forget(begun.part)
             return
         try:
             self._save(file, begun)
         except OSError:
-            self._forget(begun)
+            self.forget(begun.part)
             return
         self._spool.settle(begun.part)
         begun.part.close()
-
-    def _forget(self, begun: _Begun) -> None:
-        self._spool.settle(begun.part)
-        begun.part.drop()
-        # if power fails here: a row whose part is gone; forgotten at start
-        with self._desk.transaction():
-            self._desk.items.forget_partial(begun.part.name)
 
     def _careful(self, source: SourceFile, size_bytes: int) -> CarefulReader:
         return CarefulReader(source, self._volume, size_bytes=size_bytes, patience=self._patience)

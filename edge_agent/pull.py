@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 from typing import Final
 
 from edge_agent.codes import STILL_GROWS, UNREADABLE_FILE, VANISHED
@@ -150,11 +151,12 @@ class Puller:
         try:
             if not self._is_quiet(candidate):
                 return self._look_again_later(candidate)
-            if (item := self._safe_item(candidate.file)) is not None:
+            item = self._safe_item(candidate.file)
+            if item is None or item.flawed:
+                self._copy(candidate.file, flawed=item)
+            else:
                 self._sealer.put(MetAgain(listed=candidate.file, asset_id=item.asset_id))
                 self._board.finish_file(candidate.file.size_bytes)
-                return False
-            self._copy(candidate.file)
         except ChangedWhileReadError:
             self._board.give_up_file()
             candidate.look = Look(stamp=self._stamp_now(candidate.file), mono=self._clock.mono())
@@ -210,20 +212,29 @@ class Puller:
         return True
 
     def _safe_item(self, file: ListedFile) -> KnownItem | None:
-        """Return the item of an earlier docking that this file is, if its bytes are safe (case 10: never by name)."""
-        for item in self._desk.items.known(self._job.recorder_id, file.raw_path, _stamp_of(file)):
+        """Return the item of an earlier docking that this file is, if its bytes are safe (case 10: never by name).
+
+        One with holes is returned only where there is no better one.
+        """
+        items = self._desk.items.known(self._job.recorder_id, file.raw_path, _stamp_of(file))
+        for item in sorted(items, key=attrgetter("flawed")):
             if is_safe(item, self._spool) and self._copier.looks_like(item, file):
                 return item
         return None
 
-    def _copy(self, file: ListedFile) -> None:
+    def _copy(self, file: ListedFile, *, flawed: KnownItem | None) -> None:
+        """Copy a file; a copy that is no better than the `flawed` one of an earlier docking is not kept beside it."""
         with self._turns.turn(self._patience) as turn:
             self._show_copying()
             self._board.begin_file(display_name(file.raw_path))
             pulled, part = self._copier.copy(file, on_block=self._on_block(turn))
-        self._outcome.findings += pulled.findings
-        self._outcome.pulled_bytes += pulled.size_bytes
-        self._sealer.put(Copied(pulled=pulled, part=part))
+        if flawed is not None and pulled.findings:
+            self._copier.forget(part)
+            self._sealer.put(MetAgain(listed=file, asset_id=flawed.asset_id))
+        else:
+            self._outcome.findings += pulled.findings
+            self._outcome.pulled_bytes += pulled.size_bytes
+            self._sealer.put(Copied(pulled=pulled, part=part))
         self._board.finish_file(file.size_bytes)
 
     def _show_waiting(self, code: str) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge_agent.codes import LOST_COPY, UNCLAIMED_COPY
-from edge_agent.facts import Pulled, footage_pulled
+from edge_agent.codes import LOST_COPY, OF_ONE_FILE, UNCLAIMED_COPY
+from edge_agent.facts import Pulled, file_subject, footage_pulled
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
 from edge_agent.listing import ListedFile
@@ -191,8 +191,13 @@ class Sealer:
             desk.items.add(pulled, pulled_seq=event.seq, at_unix_ms=now)
         elif known.mtime_ns != pulled.listed.mtime_ns:
             desk.items.restamp(pulled.asset_id, mtime_ns=pulled.listed.mtime_ns)
+        if known is not None and not pulled.findings:
+            desk.items.proved_whole(pulled.asset_id)
         desk.items.came(pulled.recorder_id, pulled.listed.raw_path)
         desk.items.note_in_session(self._session_id, pulled.asset_id, is_new=known is None)
+        if not pulled.findings:
+            for code in OF_ONE_FILE:
+                desk.cure(code, file_subject(pulled.recorder_id, pulled.listed.raw_path))
         for finding in pulled.findings:
             desk.find(finding)
         return Sealed(

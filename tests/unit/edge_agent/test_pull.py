@@ -234,6 +234,36 @@ def test_case_28_bad_spots_are_holes_of_4_kib_in_the_event_and_the_rest_goes_on(
     dock.check_sound()
 
 
+def test_case_28_a_copy_with_holes_is_not_the_file_and_the_next_docking_reads_it_again(
+    dock: DockHome, card: Path
+) -> None:
+    content = noise(6 * MIB)
+    put(card, "a.mp4", content)
+    bad = Faults(bad={b"a.mp4": [(3 * MIB, 3 * MIB + 1)]})
+    dock.dock(card, files=bad.files)
+    assert len(dock.copies()[b"a.mp4"]) == 1
+    still_bad = Faults(bad={b"a.mp4": [(2 * MIB, 2 * MIB + 1)]})
+    assert [file.is_new for file in dock.dock(card, files=still_bad.files).files] == [False]
+    dock.check_sound()  # another copy with holes is not kept beside the first one
+    assert "EDGE-111" in dock.findings()
+    assert [file.is_new for file in dock.dock(card).files] == [True]
+    assert content in dock.copies()[b"a.mp4"]
+    assert "EDGE-111" not in dock.findings()  # mended
+    assert [file.is_new for file in dock.dock(card).files] == [False]
+    assert len(dock.events("footage.pulled")) == 2
+    dock.check_sound()
+
+
+def test_case_28_a_hole_where_the_file_has_zeros_anyway_is_mended_by_reading_it(dock: DockHome, card: Path) -> None:
+    put(card, "a.mp4", noise(MIB) + bytes(MIB) + noise(2 * MIB))
+    dock.dock(card, files=Faults(bad={b"a.mp4": [(MIB, MIB + 1)]}).files)
+    assert dock.rows("select flawed from item") == [(1,)]
+    assert [file.is_new for file in dock.dock(card).files] == [False]
+    assert dock.rows("select flawed from item") == [(0,)]
+    assert len(dock.events("footage.pulled")) == 1
+    dock.check_sound()
+
+
 def test_case_28_a_contact_that_mends_leaves_no_hole(dock: DockHome, card: Path) -> None:
     put(card, "a.mp4", noise(4 * MIB))
     patience = QuickPatience(dock.clock)
