@@ -17,7 +17,9 @@ from edge_agent.errors import StopRequestedError
 from edge_agent.facts import file_subject, recorder_freed
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import Desk
+from edge_agent.listing import listed_file
 from edge_agent.ports import Patience
+from edge_agent.profile import Profile
 from edge_agent.station import Station
 from edge_agent.volume import UnsafePathError, VolumeRoot
 from evidence_model.digests import Digest
@@ -69,20 +71,26 @@ def free_recorder(
         VolumeGoneError: the recorder went away; what was erased is signed, or is at the next docking.
         StopRequestedError: told to stop between two files.
     """
+    profile = station.profiles.known_or_generic(desk.sessions.profile_of(recorder_id))
     damage = desk.sessions.has_damage(session_id)
     read_only = volume.usage().read_only
     outcomes = []
     for item in desk.items.of_recorder(recorder_id):
         if patience.is_set():
             raise StopRequestedError("stopped between two files; what was erased is signed")
-        decision, status = _decide(volume, item, policy, damage=damage, read_only=read_only, digest=_NOT_READ)
+        decision, status = _decide(volume, profile, item, policy, damage=damage, read_only=read_only, digest=_NOT_READ)
         if status is None:
             continue  # no longer on the recorder
         if decision.only_unchecked:
             digest = _read_again(volume, item)
-            decision, status = _decide(volume, item, policy, damage=damage, read_only=read_only, digest=digest)
+            decision, status = _decide(volume, profile, item, policy, damage=damage, read_only=read_only, digest=digest)
         if decision.may_free and status is not None:
-            _erase(station, desk, volume, item, decision, session_id=session_id)
+            try:
+                _erase(station, desk, volume, item, decision, session_id=session_id)
+            except (OSError, UnsafePathError):
+                volume.check_present()
+                # the intent stays: what the recorder shows at its next docking says whether the file went or not
+                decision = CopyDecision((KeepReason.CANNOT_BE_ERASED,))
         outcomes.append(
             FreeOutcome(
                 asset_id=item.asset_id,
@@ -120,6 +128,7 @@ def cure(
 
 def _decide(
     volume: VolumeRoot,
+    profile: Profile,
     item: KnownItem,
     policy: FreePolicy,
     *,
@@ -138,7 +147,7 @@ def _decide(
     facts = CopyFacts(
         receipt_verified=item.receipted,
         spool_copy_reread=item.reread_seq is not None,
-        locked=item.locked,
+        locked=item.locked or listed_file(volume, profile, item.raw_path, status).locked,
         same_size_and_stamp=(status.st_size, status.st_mtime_ns) == (item.size_bytes, item.mtime_ns),
         item_digest=item.digest,
         recorder_digest=digest,

@@ -71,6 +71,13 @@ class ProfileSet:
                 return profile
         raise UnknownProfileError(profile_id)
 
+    def known_or_generic(self, profile_id: str | None) -> Profile:
+        """Return the model of that id, or the one that fits everything if it is known no more."""
+        try:
+            return self.get(profile_id or GENERIC)
+        except UnknownProfileError:
+            return self.generic
+
 
 class UnknownProfileError(UsageError):
     """No profile has this id."""

@@ -26,7 +26,7 @@ from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
 from edge_agent.listing import ListedFile
 from edge_agent.ports import Patience
-from edge_agent.profile_reader import ProfileSet, UnknownProfileError
+from edge_agent.profile_reader import ProfileSet
 from edge_agent.spool import Spool
 from evidence_model.canonical import Json
 from evidence_model.digests import CHUNK_BYTES, Digest, chunk_list_text
@@ -232,11 +232,7 @@ class Rereader:
                 raise _EndedError
 
     def _look_into(self, desk: Desk, item: KnownItem, path: Path, chunks: bytes) -> _Right:
-        profile_id = desk.sessions.profile_of(item.recorder_id) or self._profiles.generic.id
-        try:
-            profile = self._profiles.get(profile_id)
-        except UnknownProfileError:
-            profile = self._profiles.generic
+        profile = self._profiles.known_or_generic(desk.sessions.profile_of(item.recorder_id))
         docked_at, meaning = desk.sessions.begun(item.session_id)
         listed = ListedFile(
             raw_path=item.raw_path,

@@ -26,6 +26,7 @@ class KeepReason(Enum):
     DAMAGE = "damage-found-at-this-docking"
     FREED_BEFORE = "erased-before-and-there-again"
     READ_ONLY = "recorder-is-write-protected"
+    CANNOT_BE_ERASED = "recorder-refuses-to-erase-it"  # tried and failed: no decision, what came of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class CopyFacts:
 
     receipt_verified: bool
     spool_copy_reread: bool
-    locked: bool
+    locked: bool  # when it was copied, or now
     same_size_and_stamp: bool
     item_digest: Digest
     recorder_digest: "Known[Digest] | Unknown"  # of all bytes, read from the recorder right before

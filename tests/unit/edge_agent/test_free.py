@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,37 @@ def test_case_31_locked_files_stay(dock: DockHome, tmp_path: Path) -> None:
     _receipt(dock, "DCIM/Movie/RO/2026_1101_100000_002.MP4")
     (outcome,) = _free(dock, card, result).values()
     assert KeepReason.LOCKED in outcome.keep
+
+
+def test_case_31_a_file_that_was_locked_after_its_copy_was_made_stays(dock: DockHome, tmp_path: Path) -> None:
+    card = tmp_path / "novatek"
+    late = put(card, "DCIM/Movie/2026_1101_100000_002.MP4", b"locked later")
+    put(card, "DCIM/Movie/2026_1101_110000_003.MP4", b"never locked")
+    result = dock.dock(card)
+    _receipt(dock, "DCIM/Movie/2026_1101_100000_002.MP4", "DCIM/Movie/2026_1101_110000_003.MP4")
+    late.chmod(0o444)
+    outcomes = _free(dock, card, result)
+    assert outcomes["DCIM/Movie/2026_1101_100000_002.MP4"].keep == (KeepReason.LOCKED, KeepReason.NOT_CHECKED)
+    assert late.exists()
+    assert outcomes["DCIM/Movie/2026_1101_110000_003.MP4"].freed
+
+
+@pytest.mark.root
+def test_a_file_that_cannot_be_erased_stays_and_stops_no_later_one(dock: DockHome, card: Path) -> None:
+    result = dock.dock(card)
+    _receipt(dock, "DCIM/1.MP4", "DCIM/2.MP4")
+    stuck = card / "DCIM/1.MP4"
+    subprocess.run(["mount", "--bind", stuck, stuck], check=True)  # the kernel refuses to erase a mount point
+    try:
+        outcomes = _free(dock, card, result)
+    finally:
+        subprocess.run(["umount", stuck], check=True)
+    assert outcomes["DCIM/1.MP4"].keep == (KeepReason.CANNOT_BE_ERASED,)
+    assert outcomes["DCIM/2.MP4"].freed
+    assert [view.body["path_hex"] for view in dock.events("recorder.freed")] == [b"DCIM/2.MP4".hex()]
+    assert dock.dock(card).ok  # the intent is void
+    assert _free(dock, card, result)["DCIM/1.MP4"].freed
+    dock.check_sound()
 
 
 def test_a_copy_with_holes_stays_for_the_expert_who_may_read_more(dock: DockHome, card: Path) -> None:
