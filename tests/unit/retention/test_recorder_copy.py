@@ -58,8 +58,8 @@ def test_case_30_each_reason_alone_keeps_the_copy(facts: CopyFacts, reason: Keep
 
 
 def test_every_reason_is_tried_and_all_are_told_together() -> None:
-    others = {KeepReason.OFF, KeepReason.CANNOT_BE_ERASED}
-    assert {reason for _, reason in AGAINST} | others == set(KeepReason)
+    decided = set(KeepReason) - {KeepReason.CANNOT_BE_ERASED}  # which is what comes of a yes
+    assert {reason for _, reason in AGAINST} | {KeepReason.OFF} == decided
     worst = CopyFacts(
         receipt_verified=False,
         spool_copy_reread=False,
@@ -72,7 +72,7 @@ def test_every_reason_is_tried_and_all_are_told_together() -> None:
         freed_before=True,
         read_only=True,
     )
-    assert set(decide(worst, FreePolicy()).keep) == set(KeepReason) - {KeepReason.DIFFERENT_BYTES}
+    assert set(decide(worst, FreePolicy()).keep) == decided - {KeepReason.DIFFERENT_BYTES}
 
 
 def test_case_31_a_locked_copy_goes_only_where_the_policy_says_so() -> None:
