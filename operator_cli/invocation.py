@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -40,7 +41,7 @@ class Invocation:
         before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
         invocation = cls(out=out, err=err, environment=environment, language=Language.of_environment(environment))
         invocation.as_json = "--json" in before_end
-        for name, value in zip(before_end, [*before_end[1:], ""], strict=True):
+        for name, value in pairwise([*before_end, ""]):
             asked = value if name == "--lang" else name.removeprefix("--lang=") if name.startswith("--lang=") else ""
             if asked in {member.value for member in Language}:
                 invocation.language = Language(asked)

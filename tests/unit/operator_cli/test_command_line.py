@@ -23,6 +23,13 @@ def test_help_names_every_command() -> None:
         assert f"\n  {name} " in called.out
 
 
+@pytest.mark.parametrize("words", [(), ("recordings",)])
+def test_a_call_without_words_is_answered_with_the_help(words: tuple[str, ...]) -> None:
+    called = evidock(*words)
+    assert called.code == 2
+    assert called.err.startswith("Usage: evidock")
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from operator_cli.main import main; main(['--help']);"
