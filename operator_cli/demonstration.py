@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from evidence_store.fsck import verify_home_summary
 from host_io.config import HomeConfig, HomePaths, Role
 from operator_cli.children import ProgramChild
 from operator_cli.docking import dock, docked, wait_for_receipts
-from operator_cli.errors import ChildNotReadyError, WaitedTooLongError
+from operator_cli.errors import ChildNotReadyError, ForeignFolderError, WaitedTooLongError
 from operator_cli.home_catalogue import home_catalogue
 from operator_cli.home_making import HomeWish, make_home
 from operator_cli.people_time import zone_of
@@ -143,6 +143,8 @@ class Demonstration:
                 self._all_steps(stack)
         except EvidockError as error:
             self._result.error = error
+            with suppress(OSError):
+                self._folder.rmdir()  # if nothing was made in it
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -151,6 +153,8 @@ class Demonstration:
     def _all_steps(self, stack: ExitStack) -> None:
         result, texts = self._result, self._texts
         with self._step("init") as said:
+            if self._paths.config.exists():  # invented footage in a real log could never be taken out again
+                raise ForeignFolderError(texts("demo.home_is_there", home=self._paths.root))
             wish = HomeWish(role=Role.WORKSTATION, unit=texts("demo.unit"))
             config = make_home(self._paths, wish, texts).config
             said.detail = texts("demo.init", home=self._paths.root)

@@ -66,6 +66,24 @@ def test_the_demo_says_what_happened_and_where_to_look(language: str, tmp_path: 
     assert ("发生了什么" if language == "zh" else "What happened") in done.stdout
 
 
+def test_the_demo_never_mixes_its_footage_into_a_home_that_is_there(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    subprocess.run(
+        [sys.executable, "-m", "operator_cli", "--home", str(home), "init", "--role", "workstation"], check=True
+    )
+    done = demo("--json", "--home", str(home), folder=tmp_path)
+    assert (done.returncode, "CLI-005" in done.stderr) == (3, True)
+    assert json.loads(done.stdout)["ok"] is False
+    assert not (home / "run" / "evidock-run.log").exists()
+    assert list(tmp_path.glob("evidock-demo-*")) == []
+
+
+def test_the_demo_uses_a_new_home_that_it_is_given(tmp_path: Path) -> None:
+    done = demo("--json", "--home", str(tmp_path / "new"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["home"] == str(tmp_path / "new")
+
+
 def test_a_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "operator_cli", "demo"],
