@@ -6,6 +6,7 @@ that reads differently is set aside and the file is pulled anew while the record
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -44,6 +45,10 @@ _MAKE_WAY_CHUNKS: Final = 16
 _FAST_BYTES_PER_SECOND: Final = 256 << 20  # no recorder behind USB is as fast; such a source competes for our own disk
 _MAKE_WAY_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.5
+TRY_AGAIN_SECONDS: Final = 300.0
+# What says that the medium does not give the bytes back. Anything else (no descriptor or memory left, no permission)
+# is ours, and says nothing about the copy.
+_OF_THE_MEDIUM: Final = frozenset({errno.EIO, errno.EREMOTEIO, errno.EBADMSG, errno.EUCLEAN, errno.ENODATA})
 _LOG = logging.getLogger("edge_agent.reread")
 
 
@@ -83,6 +88,7 @@ class Rereader:
         self._changed = threading.Condition()
         self._waiting: deque[AssetId] = deque()
         self._open: set[AssetId] = set()  # waiting or being read
+        self._later: deque[tuple[float, AssetId]] = deque()  # when to try again what could not be looked at
         self._damaged: set[AssetId] = set()
         self._closing = False
         self._running = workers
@@ -174,15 +180,21 @@ class Rereader:
             if len(batch) > 1:
                 for item in batch:
                     self._read_one_by_one_if_need_be(desk, [item], helper)
-            # what fails alone, too, is read again after the next start or docking
+            else:  # what fails alone, too, is read again a while later, or after the next start or docking
+                due_mono = self._journal.clock.mono() + TRY_AGAIN_SECONDS
+                with self._changed:
+                    self._later.append((due_mono, batch[0].asset_id))
 
     def _next_batch(self, desk: Desk) -> list[KnownItem]:
         """Wait for work and take some; empty when it is time to end."""
         batch: list[KnownItem] = []
         total_bytes = 0
         while not batch:
+            self._put_due()
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or bool(self._waiting))
+                self._changed.wait_for(
+                    lambda: self._closing or bool(self._waiting), _LOOK_SECONDS if self._later else None
+                )
                 if self._closing:
                     return []
                 taken = [self._waiting.popleft() for _ in range(min(_MOST_FILES, len(self._waiting)))]
@@ -200,6 +212,12 @@ class Rereader:
                     break
         return batch
 
+    def _put_due(self) -> None:
+        now_mono = self._journal.clock.mono()
+        with self._changed:
+            while self._later and self._later[0][0] <= now_mono:
+                self.put(self._later.popleft()[1])
+
     def _close_one(self, asset_id: AssetId) -> None:
         with self._changed:
             self._open.discard(asset_id)
@@ -214,6 +232,8 @@ class Rereader:
             except FileNotFoundError:
                 continue  # set aside or taken away meanwhile; what that means was said by whoever did it
             except OSError as error:
+                if error.errno not in _OF_THE_MEDIUM:
+                    raise
                 self._set_aside(desk, item, f"unreadable: {error.strerror}")
                 continue
             if digest != item.digest:
