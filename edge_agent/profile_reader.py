@@ -22,7 +22,7 @@ from edge_agent.profile import (
     StatusFile,
 )
 from evidence_model.errors import UsageError
-from evidence_model.recording import JoinBy, SegmentRule
+from evidence_model.recording import MOST_RULE_MS, MOST_SEQUENCE_DIGITS, JoinBy, SegmentRule
 from evidence_model.toml_reading import Mistake, TomlReading, TomlTable
 
 COMMON = "common"
@@ -228,9 +228,9 @@ def _segment(table: TomlTable) -> SegmentRule:
     return SegmentRule(
         by=table.choice("by", JoinBy, default=rule.by),
         tolerance_ms=table.integer("tolerance_ms", default=rule.tolerance_ms, most=600_000),
-        gap_limit_ms=table.integer("gap_limit_ms", default=rule.gap_limit_ms, most=86_400_000),
-        nominal_ms=table.integer("nominal_ms", default=rule.nominal_ms, most=86_400_000),
-        sequence_digits=table.integer("sequence_digits", default=rule.sequence_digits, most=18),
+        gap_limit_ms=table.integer("gap_limit_ms", default=rule.gap_limit_ms, most=MOST_RULE_MS),
+        nominal_ms=table.integer("nominal_ms", default=rule.nominal_ms, most=MOST_RULE_MS),
+        sequence_digits=table.integer("sequence_digits", default=rule.sequence_digits, most=MOST_SEQUENCE_DIGITS),
     )
 
 

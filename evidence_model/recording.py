@@ -9,6 +9,8 @@ from evidence_model.known import Known, Unknown, text_of
 from evidence_model.wall_time import WallTime
 
 NOT_TOLD = Unknown("the name does not tell")
+MOST_RULE_MS = 86_400_000  # as profiles may say; what arithmetic cannot hold would stop whoever groups files
+MOST_SEQUENCE_DIGITS = 18
 
 
 class MalformedFieldsError(RefusedError):
@@ -105,7 +107,7 @@ class SegmentRule:
         """Read what `as_body` wrote.
 
         Raises:
-            MalformedFieldsError: an unknown way of joining.
+            MalformedFieldsError: an unknown way of joining, or a number that no profile can say.
             MalformedJsonError: a number that is not a decimal string.
         """
         try:
@@ -116,6 +118,9 @@ class SegmentRule:
             name: decimal(body.get(name, "0"), what=name)
             for name in ("gap_limit_ms", "nominal_ms", "sequence_digits", "tolerance_ms")
         }
+        for name, value in numbers.items():
+            if value > (MOST_SEQUENCE_DIGITS if name == "sequence_digits" else MOST_RULE_MS):
+                raise MalformedFieldsError(f"{name} {value} is more than any profile says")
         return cls(by=by, **numbers)
 
 

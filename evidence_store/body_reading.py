@@ -11,7 +11,7 @@ from evidence_model.errors import RefusedError
 from evidence_model.ids import AssetId, asset_id
 from evidence_model.instants import parse_instant
 
-_SQLITE_MOST = (1 << 63) - 1
+SQLITE_MOST = (1 << 63) - 1
 
 
 def text(body: JsonObject, name: str) -> str | None:
@@ -26,7 +26,7 @@ def number(body: JsonObject, name: str) -> int | None:
         value = decimal(body.get(name), what=name)
     except MalformedJsonError:
         return None
-    return value if value <= _SQLITE_MOST else None
+    return value if value <= SQLITE_MOST else None
 
 
 def flag(body: JsonObject, name: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from chain_of_custody.chain import ChainHead
 from chain_of_custody.event import AssetLink
 from evidence_model.digests import Digest
+from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, SourceId
 from evidence_model.instants import from_unix_ms, unix_ms
@@ -28,7 +29,6 @@ KIND_NOT_A_STATIONS = "STO-020"
 ASSET_CHAIN_BROKEN = "STO-021"
 BODY_MAKES_NO_SENSE = "STO-022"
 BLOB_SIZE_DIFFERS = "STO-033"
-SQLITE_MOST = (1 << 63) - 1
 
 _UNSAID_ITEMS = (
     "select item.asset_id, recorder_id, digest, blob.size_bytes, verified_unix_ms, event.hash, event.source"
@@ -126,7 +126,8 @@ class Catalogue:
                 continue
             path = read.raw_bytes(entry, "path_hex")
             if path is not None:
-                kind = read.text(entry, "kind") or "unknown"
+                kind = read.text(entry, "kind") or ""  # this is no strict JSON: a text may be none that can be kept
+                kind = kind if kind.isprintable() and kind else "unknown"
                 rows[path] = (dock_index, path, read.number(entry, "size_bytes") or 0, kind)
         with sqlite.transaction(self.db):
             self.db.executemany(
@@ -143,6 +144,10 @@ class Catalogue:
             " where is_read = 0 and verified_unix_ms is not null order by log_index"
         )
         return [(row["log_index"], Digest(row["listing"])) for row in rows]
+
+    def not_grouped(self, recorder: str) -> None:
+        """Leave the items of a recorder as they are until one of them changes."""
+        self.db.execute("delete from stale_recorder where recorder_id = ?", (recorder,))
 
     # What the sequencer asks ---------------------------------------------------------------------------------------
 
@@ -239,7 +244,7 @@ class Catalogue:
                 view.source.id,
                 view.source.seq,
                 asset.id if asset else None,
-                min(asset.seq, SQLITE_MOST) if asset else None,
+                min(asset.seq, read.SQLITE_MOST) if asset else None,
                 view.actor.kind.value,
                 view.actor.id,
                 view.actor.level.value,
@@ -257,7 +262,7 @@ class Catalogue:
     def _announce(self, event: LoggedEvent) -> Iterator[Finding]:
         """Enter the blobs that a station's event needs."""
         for blob in blobs_of(event.view.body):
-            size = min(blob.size_bytes, SQLITE_MOST)
+            size = min(blob.size_bytes, read.SQLITE_MOST)
             row = self.db.execute("select size_bytes from blob where digest = ?", (blob.digest.raw,)).fetchone()
             if row is None:
                 self.db.execute("insert into blob (digest, size_bytes) values (?, ?)", (blob.digest.raw, size))
@@ -278,7 +283,7 @@ class Catalogue:
         self.db.execute("savepoint one_event")
         try:
             handler(self.db, event)
-        except (ValueError, TypeError, OverflowError, sqlite3.IntegrityError) as error:
+        except (RefusedError, ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as error:
             self.db.execute("rollback to one_event")
             yield Finding(BODY_MAKES_NO_SENSE, Severity.FAULT, f"entry {event.index}", {"error": str(error)[:200]})
         self.db.execute("release one_event")

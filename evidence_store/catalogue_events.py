@@ -8,11 +8,13 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from chain_of_custody.event import EventView
 from evidence_model.canonical import JsonObject
 from evidence_model.events import EventKind
-from evidence_model.instants import unix_ms
+from evidence_model.ids import recorder_id
+from evidence_model.instants import EPOCH, unix_ms
 from evidence_model.messages import BlobRole, blobs_of
 from evidence_store import body_reading as read
 
@@ -39,7 +41,7 @@ def _footage_pulled(db: sqlite3.Connection, event: LoggedEvent) -> None:
     if view.asset is None:
         return
     size = read.number(body, "size_bytes") or 0
-    recorder = read.text(body, "recorder") or ""
+    recorder = _recorder(body)
     db.execute(
         "insert into item (asset_id, recorder_id, station, session_id, raw_path, size_bytes, listed_size_bytes, digest,"
         " kind, locked, mtime_ns, profile, fields, segment_rule, flags, media, witnesses, pulled_index,"
@@ -73,7 +75,8 @@ def _footage_reread(db: sqlite3.Connection, event: LoggedEvent) -> None:
     row = _item(db, event)
     if row is None:
         return
-    start_at = read.instant(body, "start_at")
+    start_at, duration_ms = read.instant(body, "start_at"), read.number(body, "duration_ms")
+    _check_end(start_at or EPOCH, duration_ms or 0)
     fields, rule = read.table(body, "fields"), read.table(body, "segment_rule")
     db.execute(
         "update item set reread_index = ?, media = ?, witnesses = ?, start_unix_ms = ?, duration_ms = ?, flags = ?,"
@@ -84,7 +87,7 @@ def _footage_reread(db: sqlite3.Connection, event: LoggedEvent) -> None:
             _json(read.table(body, "media")),
             _json(read.table(body, "time_witnesses")),
             unix_ms(start_at) if start_at else None,
-            read.number(body, "duration_ms"),
+            duration_ms,
             json.dumps(sorted({*json.loads(row["flags"]), *read.texts(body, "flags")})),
             _json(fields),
             _json(fields),
@@ -117,7 +120,7 @@ def _recorder_docked(db: sqlite3.Connection, event: LoggedEvent) -> None:
         (
             event.index,
             read.text(body, "session") or "",
-            read.text(body, "recorder") or "",
+            _recorder(body),
             event.view.source.id,
             read.text(body, "profile") or "",
             unix_ms(docked_at) if docked_at else event.wall_unix_ms,
@@ -135,7 +138,7 @@ def _footage_missing(db: sqlite3.Connection, event: LoggedEvent) -> None:
         " values (?, ?, ?, ?, ?, ?)",
         (
             event.index,
-            read.text(body, "recorder") or "",
+            _recorder(body),
             read.text(body, "session") or "",
             read.raw_bytes(body, "path_hex") or b"",
             read.number(body, "size_bytes") or 0,
@@ -241,8 +244,19 @@ def _item(db: sqlite3.Connection, event: LoggedEvent) -> sqlite3.Row | None:
     return row
 
 
+def _recorder(body: JsonObject) -> str:
+    """Return whose footage it is; a name that no recorder can have makes no sense of the whole event."""
+    name = read.text(body, "recorder")
+    return recorder_id(name) if name else ""
+
+
 def _is_stale(db: sqlite3.Connection, recorder: str) -> None:
     db.execute("insert into stale_recorder (recorder_id) values (?) on conflict do nothing", (recorder,))
+
+
+def _check_end(start_at: datetime, duration_ms: int) -> datetime:
+    """Return when it ended; an end that no calendar has raises, and the event makes no sense."""
+    return start_at + timedelta(milliseconds=duration_ms)
 
 
 def _stamp(body: JsonObject) -> int | None:

@@ -27,6 +27,7 @@ LISTING_CUT_OFF = "STO-053"
 ANNOUNCED_WITHIN = timedelta(hours=4)  # how long a station may take to pull everything that it listed
 RECEIVED_WITHIN = timedelta(hours=24)  # MS-D9, XM-D9: into the store within a day
 MAX_FINDINGS_TOLD = 60
+MAX_BODY_BYTES = 32 << 10  # an event has room for 45 KiB
 _MAX_SUBJECT_CHARACTERS = 200
 
 _FILES = """
@@ -105,6 +106,10 @@ def reconcile(db: sqlite3.Connection, *, now: datetime) -> Reconciliation:
 def reconciliation_done(result: Reconciliation, *, site: SourceId, centre: SourceId) -> NewFact:
     """Say in the log how the comparison came out, so that nobody can later say that nothing was missing."""
     body = result.as_json()
+    told = [_told(finding) for finding in result.findings[:MAX_FINDINGS_TOLD]]
+    while len(canonical_bytes(body)) > MAX_BODY_BYTES:  # names may be long; how many findings there are is said anyway
+        del told[-1]
+        body = {**body, "findings": told}
     identity = canonical_bytes({"at": wire_instant(result.at), "site": site})
     return NewFact(
         kind=EventKind.RECONCILIATION_DONE,

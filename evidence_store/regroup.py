@@ -10,6 +10,7 @@ from evidence_model.instants import from_unix_ms, unix_ms
 from evidence_model.known import Known, Unknown
 from evidence_model.recording import NameFields, SegmentRule
 from evidence_model.timeline import Recording, Segment, TimelineFinding, group
+from evidence_store.body_reading import SQLITE_MOST
 from host_io import sqlite
 
 _JOINED_KINDS = frozenset({"footage", "audio", "unknown"})  # photos and logs stand alone, and only take a number
@@ -82,7 +83,7 @@ def _insert(db: sqlite3.Connection, recording: Recording, item_of: dict[str, sql
             start_ms,
             unix_ms(end.value) if isinstance(end, Known) else None,
             len(recording.segments),
-            sum(item_of[segment.asset_id]["size_bytes"] for segment in recording.segments),
+            min(sum(item_of[segment.asset_id]["size_bytes"] for segment in recording.segments), SQLITE_MOST),
             first["pulled_wall_unix_ms"] if start_ms is None else start_ms,
         ),
     )

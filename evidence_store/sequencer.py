@@ -19,10 +19,11 @@ from chain_of_custody.leaf import leaf_from_parts
 from chain_of_custody.receipt import VerifiedReceipt
 from chain_of_custody.signatures import Signer
 from evidence_model.digests import Digest
+from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
 from evidence_model.topics import Channel
-from evidence_store.catalogue import Catalogue, KnownEvent
+from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
 from evidence_store.errors import BlobDamagedError, CentreJournalLostError
@@ -330,7 +331,12 @@ class Sequencer:
         if items:
             with self._parts.book.transaction():
                 for item in items:
-                    self._parts.journal.append(store_received(item, self._trust.centre.id))
+                    try:
+                        self._parts.journal.append(store_received(item, self._trust.centre.id))
+                    except RefusedError as error:  # what its station says of it fits into no event of ours
+                        details = {"error": str(error)[:200]}
+                        subject = f"asset/{item.asset_id}"
+                        self._parts.book.note(Finding(BODY_MAKES_NO_SENSE, Severity.FAULT, subject, details))
             # Power fails here: they are signed for good and logged after the next start.
         return bool(items)
 

@@ -280,7 +280,7 @@ class StoreService:
             if self._is_vault_full and self._vault.has_room():
                 self._book.clear(VaultFullError.code, str(self._vault.root))
                 self._is_vault_full = False
-            worked = do_one_chore(self._catalogue, self._vault)
+            worked = do_one_chore(self._catalogue, self._vault, on_finding=self._book.note)
         except (sqlite3.OperationalError, OSError) as error:
             self._stumble(error)
             return False

@@ -1,0 +1,191 @@
+"""Whatever an enrolled station signs, the store stays up: it is logged, told where it is odd, and others go on."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chain_of_custody.event import Subject
+from evidence_model.canonical import Json
+from evidence_model.digests import Digest
+from evidence_model.events import EventKind
+from evidence_model.ids import AssetId, RecorderId, asset_id_of
+from evidence_model.messages import BlobRef, BlobRole
+from evidence_store.reconcile import NEVER_ANNOUNCED, reconcile, reconciliation_done
+from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, trust_of
+from tests.fakes.fake_station import FakeStation
+
+ASSET = AssetId("a" * 32)
+FILM = Digest(hashlib.sha256(b"film").digest())
+MOST = str((1 << 63) - 1)
+LATE = datetime(2027, 1, 1, tzinfo=UTC)
+RULE: dict[str, Json] = {
+    "by": "time_then_seq",
+    "gap_limit_ms": "30000",
+    "nominal_ms": "1000",
+    "sequence_digits": "4",
+    "tolerance_ms": "3000",
+}
+HONEST: dict[str, Json] = {
+    "recorder": "rec-1",
+    "path_hex": "41",
+    "size_bytes": "4",
+    "session": "session-1",
+    "fields": {"sequence": "1"},
+    "segment_rule": RULE,
+    "start_at": "2026-11-22T01:00:00.000Z",
+    "duration_ms": "1000",
+}
+
+
+@pytest.fixture
+def station() -> FakeStation:
+    return FakeStation()
+
+
+@pytest.fixture
+def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
+    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
+        yield centre
+
+
+def say(station: FakeStation, kind: EventKind, **more: Json) -> bytes:
+    role = BlobRole.LISTING if kind is EventKind.RECORDER_DOCKED else BlobRole.FOOTAGE
+    blobs = [] if kind is EventKind.FOOTAGE_REREAD else [BlobRef(role, FILM, 4)]
+    subject = Subject(f"asset/{ASSET}", FILM.raw)
+    return station.says(kind, {**HONEST, **more}, subject=subject, asset=ASSET, blobs=blobs)
+
+
+def work(centre: Centre, station: FakeStation, raws: list[bytes]) -> None:
+    """Let it all arrive with its bytes, do all that a store does of itself, and see that the next event is answered."""
+    centre.take(station, raws)
+    centre.hand_over(b"film")
+    centre.hand_over(b"another film")
+    centre.adopt_all()
+    centre.do_chores()
+    centre.sequencer.say(reconciliation_done(reconcile(centre.catalogue.db, now=LATE), site=SITE, centre=SITE))
+    next_one = station.says()
+    assert len(receipts_of(centre.take(station, [next_one]), station)) == 1
+
+
+def odd(centre: Centre) -> set[str]:
+    rows = centre.book._db.execute("select code from centre_finding where cleared_unix_ms is null")
+    return {row["code"] for row in rows}
+
+
+ODD_FACTS: list[tuple[EventKind, str, Json]] = [
+    (EventKind.FOOTAGE_PULLED, "recorder", "R" * 43_000),  # leaves no room in what the centre has to say of it
+    (EventKind.FOOTAGE_PULLED, "recorder", "../rec"),
+    (EventKind.FOOTAGE_REREAD, "duration_ms", MOST),
+    (EventKind.FOOTAGE_REREAD, "start_at", "9999-12-31T23:59:59.999Z"),
+    (EventKind.RECORDER_DOCKED, "recorder", "\x01" * 200),
+    (EventKind.FOOTAGE_MISSING, "recorder", "\n"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), ODD_FACTS, ids=[str(number) for number in range(len(ODD_FACTS))])
+def test_a_fact_that_makes_no_sense_is_told_and_stops_nothing(
+    centre: Centre, station: FakeStation, kind: EventKind, name: str, value: Json
+) -> None:
+    raws = [] if kind is EventKind.FOOTAGE_PULLED else [say(station, EventKind.FOOTAGE_PULLED)]
+    work(centre, station, [*raws, say(station, kind, **{name: value})])
+    assert odd(centre) == {"STO-022"}
+
+
+@pytest.mark.parametrize("kind", [EventKind.FOOTAGE_PULLED, EventKind.RECORDER_DOCKED, EventKind.FOOTAGE_MISSING])
+def test_honest_facts_are_catalogued_without_a_word(centre: Centre, station: FakeStation, kind: EventKind) -> None:
+    raws = [] if kind is EventKind.FOOTAGE_PULLED else [say(station, EventKind.FOOTAGE_PULLED)]
+    work(centre, station, [*raws, say(station, kind), say(station, EventKind.FOOTAGE_REREAD)])
+    assert odd(centre) == set()
+    row = centre.catalogue.db.execute("select recording_id, duration_ms, received_index from item").fetchone()
+    assert (row["recording_id"], row["duration_ms"]) == (f"R-{ASSET[:12]}", 1000)
+    assert row["received_index"] is not None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {**RULE, "sequence_digits": "9" * 18},
+        {**RULE, "gap_limit_ms": "9" * 20},
+        {**RULE, "nominal_ms": MOST},
+        {"by": None},
+    ],
+)
+def test_a_rule_that_no_recorder_can_have_stops_no_grouping(
+    centre: Centre, station: FakeStation, rule: dict[str, Json]
+) -> None:
+    another = station.pulls(b"another film", fields={"sequence": "2"}, segment_rule=rule)
+    raws = [say(station, EventKind.FOOTAGE_PULLED, segment_rule=rule), another]
+    work(centre, station, [*raws, say(station, EventKind.FOOTAGE_REREAD, segment_rule=rule)])
+    assert centre.catalogue.db.execute("select count(*) from item where recording_id is null").fetchone()[0] == 0
+
+
+def test_sizes_that_no_number_holds_together_stop_no_grouping(centre: Centre, station: FakeStation) -> None:
+    plus: dict[str, Json] = {"by": "mark_plus", "gap_limit_ms": "30000", "tolerance_ms": "3000"}
+    first = say(station, EventKind.FOOTAGE_PULLED, size_bytes=MOST, segment_rule=plus)
+    told = say(station, EventKind.FOOTAGE_REREAD, segment_rule=plus)
+    second = station.pulls(b"another film", size_bytes=MOST, segment_rule=plus, fields={"mark": "+"})
+    another = Digest(hashlib.sha256(b"another film").digest())
+    asset = asset_id_of(recorder=RecorderId("rec-1"), raw_path=b"DCIM/0001.MP4", size_bytes=12, digest=another)
+    start = {"start_at": "2026-11-22T01:00:01.000Z", "duration_ms": "1000"}
+    reread = station.says(EventKind.FOOTAGE_REREAD, start, asset=asset)
+    work(centre, station, [first, told, second, reread])
+    row = centre.catalogue.db.execute("select file_count, size_bytes from recording").fetchone()
+    assert tuple(row) == (2, (1 << 63) - 1)
+
+
+def test_items_that_cannot_be_grouped_are_told_and_the_other_recorders_are(
+    centre: Centre, station: FakeStation
+) -> None:
+    centre.take(station, [say(station, EventKind.FOOTAGE_PULLED), station.pulls(b"another film", recorder="rec-2")])
+    centre.catalogue.db.execute("update item set duration_ms = ? where asset_id = ?", (MOST, ASSET))
+    centre.do_chores()
+    grouped = centre.catalogue.db.execute("select recorder_id from recording").fetchall()
+    assert [row["recorder_id"] for row in grouped] == ["rec-2"]
+    assert centre.catalogue.db.execute("select count(*) from stale_recorder").fetchone()[0] == 0
+
+
+def test_an_item_of_which_nothing_can_be_said_keeps_no_other_from_being_received(
+    centre: Centre, station: FakeStation
+) -> None:
+    centre.take(station, [say(station, EventKind.FOOTAGE_PULLED), station.pulls(b"another film")])
+    centre.catalogue.db.execute("update item set recorder_id = ? where asset_id = ?", ("R" * 46_000, ASSET))
+    work(centre, station, [])  # as a store of an older version left it
+    received = centre.catalogue.db.execute("select asset_id from item where received_index is not null").fetchall()
+    assert len(received) == 1
+    assert odd(centre) == {"STO-022"}
+
+
+def test_a_listing_with_texts_that_cannot_be_kept_is_entered(centre: Centre, station: FakeStation) -> None:
+    lines = b'{"path_hex":"41","kind":"\\ud800","size_bytes":"4"}\n{"path_hex":"42","kind":"photo","size_bytes":"5"}\n'
+    digest = Digest(hashlib.sha256(lines).digest())
+    blobs = [BlobRef(BlobRole.LISTING, digest, len(lines))]
+    centre.take(station, [station.says(EventKind.RECORDER_DOCKED, HONEST, blobs=blobs)])
+    centre.hand_over(lines)
+    centre.adopt_all()
+    work(centre, station, [])
+    entries = centre.catalogue.db.execute("select kind, size_bytes from dock_entry order by raw_path").fetchall()
+    assert [tuple(row) for row in entries] == [("unknown", 4), ("photo", 5)]
+
+
+def test_findings_with_the_longest_names_still_fit_into_the_event_that_tells_them(
+    centre: Centre, station: FakeStation
+) -> None:
+    names = [f"{number:03}{'🎞' * 190}".encode() for number in range(100)]
+    lines = b"".join(b'{"path_hex":"%b","size_bytes":"1"}\n' % name.hex().encode() for name in names)
+    digest = Digest(hashlib.sha256(lines).digest())
+    blobs = [BlobRef(BlobRole.LISTING, digest, len(lines))]
+    centre.take(station, [station.says(EventKind.RECORDER_DOCKED, HONEST, blobs=blobs)])
+    centre.hand_over(lines)
+    centre.adopt_all()
+    centre.do_chores()
+    result = reconcile(centre.catalogue.db, now=LATE)
+    assert [each.code for each in result.findings] == [NEVER_ANNOUNCED] * 100
+    fact = reconciliation_done(result, site=SITE, centre=SITE)
+    told = fact.body["findings"]
+    assert fact.body["finding_count"] == "100"
+    assert isinstance(told, list)
+    assert 10 < len(told) < 60
+    work(centre, station, [])
