@@ -90,13 +90,13 @@ class CopyLane:
                     if not count:
                         break
                     block = view[:count]
+                    durable.write_all(fd, block)  # first: what is digested is written, so a failure leaves them equal
                     if position == 0 and count < len(view):
                         running.update(block)  # a small file is not worth a change of threads
                     else:
                         self._work.put((running, block))
                         handed_over = True
                         self._next = (self._next + 1) % len(self._views)
-                    durable.write_all(fd, block)
                 finally:
                     if not handed_over:
                         self._give_back()
@@ -108,6 +108,11 @@ class CopyLane:
         finally:
             self._wait_until_digested()
         return CopyEnd(size_bytes=position, digest=Digest(running.digest()))
+
+    def digest_so_far(self, hasher: "_Hash") -> bytes:
+        """Return the digest of all that was copied; called from `on_block`, or after `run` ended in whatever way."""
+        self._wait_until_digested()
+        return hasher.digest()
 
     def _take_buffer(self) -> None:
         with self._ring:

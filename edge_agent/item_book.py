@@ -45,6 +45,7 @@ class PartialCopy:
 
     part_name: str
     synced_bytes: int
+    synced_digest: bytes  # of these as they came from the recorder: our disk has to give the same back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,19 +138,26 @@ class ItemBook:
     def partial(self, recorder_id: RecorderId, raw_path: bytes, stamp: Stamp) -> PartialCopy | None:
         """Return the copy of this file that was cut off, if there is one."""
         row = self._db.execute(
-            "select part_name, synced_bytes from partial_copy"
+            "select part_name, synced_bytes, synced_digest from partial_copy"
             " where recorder_id = ? and raw_path = ? and size_bytes = ? and mtime_ns = ?",
             (recorder_id, raw_path, stamp.size_bytes, stamp.mtime_ns),
         ).fetchone()
-        return PartialCopy(part_name=row["part_name"], synced_bytes=row["synced_bytes"]) if row else None
+        return PartialCopy(**row) if row else None
 
     def keep_partial(self, recorder_id: RecorderId, raw_path: bytes, stamp: Stamp, copy: PartialCopy) -> None:
         """Note how much of a copy is on the medium; called after its fsync."""
         self._db.execute(
-            "insert into partial_copy (recorder_id, raw_path, size_bytes, mtime_ns, part_name, synced_bytes)"
-            " values (?, ?, ?, ?, ?, ?) on conflict (recorder_id, raw_path, size_bytes, mtime_ns)"
-            " do update set part_name = excluded.part_name, synced_bytes = excluded.synced_bytes",
-            (recorder_id, raw_path, stamp.size_bytes, stamp.mtime_ns, copy.part_name, copy.synced_bytes),
+            "insert or replace into partial_copy (recorder_id, raw_path, size_bytes, mtime_ns, part_name, synced_bytes,"
+            " synced_digest) values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                recorder_id,
+                raw_path,
+                stamp.size_bytes,
+                stamp.mtime_ns,
+                copy.part_name,
+                copy.synced_bytes,
+                copy.synced_digest,
+            ),
         )
 
     def forget_partial(self, part_name: str) -> None:

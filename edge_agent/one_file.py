@@ -178,7 +178,8 @@ class FileCopier:
         """Go on with a copy that was cut off, if the file is proved to be the same; else void it.
 
         Size and stamp are the same already; the first MiB, and the last one before the place where the copy goes on,
-        must read the same on the recorder as on our disk. Our part is digested again from the medium.
+        must read the same on the recorder as on our disk. Our part is digested again from the medium, and must give
+        back what came from the recorder then: the middle of it is compared with nothing else.
         """
         part = self._spool.reopen_part(kept.part_name, keep_bytes=kept.synced_bytes, size_bytes=file.size_bytes)
         if part is None:
@@ -196,11 +197,11 @@ class FileCopier:
                     (tail_from, kept.synced_bytes - tail_from),
                 )
             )
-            if not same or reader.map.holes:
-                self.forget(begun.part)
-                return None
             for block in durable.read_from_medium(part.path):
                 begun.hasher.update(block)
+            if not same or reader.map.holes or begun.hasher.digest() != kept.synced_digest:
+                self.forget(part)
+                return None
         except BaseException:
             part.close()  # its row and bytes stay for the next docking
             raise
@@ -210,7 +211,11 @@ class FileCopier:
     def _save(self, file: ListedFile, begun: _Begun) -> None:
         """Note how far the copy is: bytes first, record last."""
         durable.sync_file(begun.part.fd)
-        copy = PartialCopy(part_name=begun.part.name, synced_bytes=begun.position)
+        copy = PartialCopy(
+            part_name=begun.part.name,
+            synced_bytes=begun.position,
+            synced_digest=self._lane.digest_so_far(begun.hasher),
+        )
         with self._desk.transaction():
             self._desk.items.keep_partial(
                 self._job.recorder_id, file.raw_path, Stamp(file.size_bytes, file.mtime_ns), copy

@@ -96,6 +96,7 @@ create table if not exists partial_copy (               -- a copy that was cut o
   mtime_ns integer not null,
   part_name text not null unique,                       -- in spool/incoming
   synced_bytes integer not null check (synced_bytes >= 0),  -- so many bytes are on the medium
+  synced_digest blob not null check (length(synced_digest) = 32),  -- SHA-256 of these as they came from the recorder
   primary key (recorder_id, raw_path, size_bytes, mtime_ns)
 ) strict, without rowid;
 

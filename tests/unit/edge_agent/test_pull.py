@@ -337,15 +337,18 @@ def test_a_resumed_copy_of_another_file_is_begun_anew(dock: DockHome, card: Path
     dock.check_sound()
 
 
-def test_a_part_that_was_altered_on_our_disk_is_not_gone_on_with(dock: DockHome, card: Path) -> None:
+@pytest.mark.parametrize("at", [3, 4 * MIB, 7 * MIB + 3])  # the middle is compared with nothing on the recorder
+def test_a_part_that_was_altered_on_our_disk_is_not_gone_on_with(dock: DockHome, card: Path, at: int) -> None:
     put(card, "a.mp4", noise(12 * MIB))
     dock.dock(card, files=Faults(gone_at={b"a.mp4": 8 * MIB}).files)
     (part,) = (dock.spool / "incoming").iterdir()
     with part.open("r+b") as file:
-        file.seek(7 * MIB + 3)
+        file.seek(at)
         file.write(b"altered")
     assert dock.dock(card).ok
     dock.check_has(card)
+    assert "resumed" not in dock.events("footage.pulled")[0].body
+    dock.check_sound()
 
 
 def test_a_copy_with_holes_that_was_cut_off_is_begun_anew(dock: DockHome, card: Path) -> None:
