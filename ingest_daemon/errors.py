@@ -48,6 +48,12 @@ class NotTrustedError(UnavailableError):
     code = "ING-016"
 
 
+class SpoolCopyUnreadableError(DamageError):
+    """The medium of the spool does not give a copy's bytes back."""
+
+    code = "ING-018"
+
+
 class BytesNotVerifiedError(RefusedError):
     """A receipt for an event with footage that does not say that the store read the bytes back."""
 

@@ -21,7 +21,13 @@ from host_io.keys import read_secret
 from host_io.logs import event
 from host_io.sqlite import DatabaseDamagedError
 from host_io.trust import upload_secret_path
-from ingest_daemon.errors import SpoolCopyMissingError, StoreAwayError, StoreFullError, UploadRefusedError
+from ingest_daemon.errors import (
+    SpoolCopyMissingError,
+    SpoolCopyUnreadableError,
+    StoreAwayError,
+    StoreFullError,
+    UploadRefusedError,
+)
 from ingest_daemon.hand_over_queue import HandOverQueue, Lane
 from ingest_daemon.ledger import Ledger, SpoolBlob
 from ingest_daemon.link_hand_over import LinkHandOver, check_copy
@@ -34,7 +40,12 @@ _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
 _BROKEN_WAIT_SECONDS: Final = 300.0
 _STORE: Final = "store"
-_CODES: Final = (UploadRefusedError.code, StoreFullError.code, SpoolCopyMissingError.code)
+_CODES: Final = (
+    UploadRefusedError.code,
+    StoreFullError.code,
+    SpoolCopyMissingError.code,
+    SpoolCopyUnreadableError.code,
+)
 
 
 class HandOver:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from evidence_model.errors import EvidockError
+from evidence_model.errors import DamageError, EvidockError
 from host_io import durable
 from host_io.config import HomePaths
-from ingest_daemon.errors import SpoolCopyMissingError
+from ingest_daemon.errors import SpoolCopyMissingError, SpoolCopyUnreadableError
 from ingest_daemon.ledger import SpoolBlob
 
 _FICLONE: Final = 0x40049409
@@ -58,7 +58,7 @@ class LinkHandOver:
             try:
                 check_copy(blob, self._paths)
                 self._give_one(blob)
-            except SpoolCopyMissingError as error:
+            except DamageError as error:
                 outcome.failed.append((blob, error))
             except OSError as error:
                 if error.errno not in _NO_LINK:
@@ -115,6 +115,7 @@ def check_copy(blob: SpoolBlob, paths: HomePaths) -> None:
 
     Raises:
         SpoolCopyMissingError: neither; what the copy holds is read and compared by the store.
+        SpoolCopyUnreadableError: the spool's medium does not even tell its size.
     """
     copy = blob.path(paths)
     try:
@@ -123,6 +124,8 @@ def check_copy(blob: SpoolBlob, paths: HomePaths) -> None:
         if vault_path(blob, paths).exists():
             return
         raise SpoolCopyMissingError(f"{copy}: event {blob.seq} needs these bytes and they are not there") from None
+    except OSError as error:
+        raise SpoolCopyUnreadableError(f"{copy}: {error}") from error
     if found_bytes != blob.size_bytes:
         raise SpoolCopyMissingError(f"{copy}: {found_bytes} bytes, event {blob.seq} says {blob.size_bytes}")
 

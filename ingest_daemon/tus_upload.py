@@ -21,7 +21,13 @@ from tusclient.client import TusClient
 from tusclient.uploader.uploader import Uploader
 
 from evidence_model.digests import Digest
-from ingest_daemon.errors import StoreAwayError, StoreFullError, UploadForgottenError, UploadRefusedError
+from ingest_daemon.errors import (
+    SpoolCopyUnreadableError,
+    StoreAwayError,
+    StoreFullError,
+    UploadForgottenError,
+    UploadRefusedError,
+)
 
 CHUNK_BYTES: Final = 4 << 20
 _CONNECT_SECONDS: Final = 10.0
@@ -68,12 +74,13 @@ def upload(
     `remember` must make the upload's address durable before it returns; None means that it is to be forgotten.
 
     Raises:
+        SpoolCopyUnreadableError: the medium does not give the file's bytes back.
         StoppedError: `is_stopping` became true between two chunks.
         UploadRefusedError: the token is not accepted.
         StoreFullError: no room there.
         StoreAwayError: no sensible answer; try again later, it goes on from where it came to.
     """
-    with _session(store) as session, copy.open("rb") as stream:
+    with _session(store) as session, _opened(copy) as stream:
         url = upload_url if upload_url is not None and _same_origin(upload_url, store.url) else None
         try:
             uploader = _Uploader(session, store, stream, digest, url)
@@ -138,8 +145,7 @@ class _Uploader(Uploader):
     def upload_chunk(self) -> None:
         """Send one chunk with its SHA-256; ask for the offset and send it again if it did not arrive whole."""
         for _ in range(_ATTEMPTS_A_CHUNK):
-            self._stream.seek(self.offset)
-            chunk = self._stream.read(self.get_request_length())  # type: ignore[no-untyped-call]
+            chunk = self._read()
             checksum = base64.b64encode(hashlib.sha256(chunk).digest()).decode()
             headers = {
                 **self.get_headers(),  # type: ignore[no-untyped-call]
@@ -162,6 +168,17 @@ class _Uploader(Uploader):
                 raise StoreAwayError(f"{self.url}: it has {self.offset} bytes, and had {before}")
         raise StoreAwayError(f"{self.url}: a chunk was not taken: {_words(answer)}")
 
+    def _read(self) -> bytes:
+        wanted: int = self.get_request_length()  # type: ignore[no-untyped-call]
+        try:
+            self._stream.seek(self.offset)
+            chunk = self._stream.read(wanted)
+        except OSError as error:
+            raise SpoolCopyUnreadableError(f"{self._stream.name}: {error}") from error
+        if len(chunk) < wanted:
+            raise SpoolCopyUnreadableError(f"{self._stream.name}: it ends before byte {self.offset + wanted}")
+        return chunk
+
     def _ask(self, method: str, url: str, headers: dict[str, str], data: bytes | None = None) -> requests.Response:
         try:
             answer = self._session.request(
@@ -172,7 +189,7 @@ class _Uploader(Uploader):
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
                 allow_redirects=False,  # our token goes to this store and nowhere else
             )
-        except requests.RequestException as error:
+        except OSError as error:  # requests' own are such, and so is a certificate that cannot be read
             raise StoreAwayError(f"{self._store.url}: {error}") from error
         if answer.status_code in _NOT_ALLOWED:
             raise UploadRefusedError(f"{self._store.url}: this station may not upload: {_words(answer)}")
@@ -207,6 +224,16 @@ def _session(store: StoreAccess) -> Iterator[requests.Session]:
         if store.certificate is not None:
             session.cert = (str(store.certificate), str(store.key)) if store.key else str(store.certificate)
         yield session
+
+
+@contextmanager
+def _opened(copy: Path) -> Iterator[io.BufferedReader]:
+    try:
+        stream = copy.open("rb")
+    except OSError as error:
+        raise SpoolCopyUnreadableError(f"{copy}: {error}") from error
+    with stream:
+        yield stream
 
 
 def _same_origin(url: str, base: str) -> bool:

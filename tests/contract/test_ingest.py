@@ -21,6 +21,7 @@ from ingest_daemon.main import main
 from ingest_daemon.schedule import Pace
 from tests.brokers import wait_for
 from tests.fakes.centre import FakeCentre
+from tests.fakes.fuse_recorder import FuseFile, fuse_recorder
 from tests.fakes.tus_server import TOKEN, Cut, FakeTusServer, Hang, Say
 from tests.homes import SITE, STATION, Home, make_home
 from tests.ingesting import ingesting, make_broker, make_centre, start_daemon, workstation
@@ -334,6 +335,28 @@ def test_a_cut_upload_goes_on_and_small_blobs_do_not_wait_for_large_ones(
         wait_for(lambda: take_uploads(home, server) and spooling.waiting_count() == 0, seconds=60)
     assert server.taken_bytes + 2_000_000 == len(large)
     assert large in vault_content(home)
+
+
+@pytest.mark.root
+def test_a_copy_that_the_disk_does_not_give_back_is_shown_and_the_others_are_uploaded(
+    far_centre: tuple[Home, FakeCentre, Spooling, FakeTusServer], tmp_path: Path
+) -> None:
+    home, _, spooling, server = far_centre
+    bad = FuseFile(b"not to be read", fail_from=0)
+    lost = spooling.pull(bad.content, name="LOST.MP4")
+    copy = spooling.path("footage", lost.blobs[0].digest)
+    with fuse_recorder(tmp_path / "bad-disk", {b"copy": bad}) as disk:
+        copy.unlink()
+        copy.symlink_to(disk.folder / "copy")
+        with ingesting(home):
+            after = spooling.pull(b"fine", name="FINE.MP4")
+            wait_for(lambda: take_uploads(home, server) and after.seq in spooling.receipted())
+            wait_for(lambda: spooling.findings() == ["ING-018"])
+    copy.unlink()
+    spooling.place("footage", bad.content)
+    with ingesting(home):
+        wait_for(lambda: take_uploads(home, server) and spooling.waiting_count() == 0)
+        wait_for(lambda: spooling.findings() == [])
 
 
 def test_a_store_that_refuses_or_is_full_is_a_finding_and_mends_itself(

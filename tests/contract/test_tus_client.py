@@ -19,7 +19,7 @@ from evidence_model.digests import Digest
 from host_io.keys import read_secret
 from host_io.trust import upload_secret_path
 from ingest_daemon import tus_upload
-from ingest_daemon.errors import StoreAwayError, StoreFullError, UploadRefusedError
+from ingest_daemon.errors import SpoolCopyUnreadableError, StoreAwayError, StoreFullError, UploadRefusedError
 from ingest_daemon.tus_upload import CHUNK_BYTES, StoppedError, StoreAccess, upload
 from tests.brokers import free_port, wait_for
 from tests.fakes.tus_server import TOKEN, Cut, FakeTusServer, Hang, Say
@@ -75,6 +75,20 @@ def test_every_byte_arrives_in_chunks_with_their_checksums(
     assert server.received(file.digest.hex) == [file.copy.read_bytes()]
     assert max((size for _, size in server.requests), default=0) <= CHUNK_BYTES
     assert server.count("PATCH") == -(-size_bytes // CHUNK_BYTES)
+
+
+def test_a_copy_that_shrinks_on_its_way_is_damage_and_not_sent_for_ever(server: FakeTusServer, tmp_path: Path) -> None:
+    file = sending(tmp_path, server.url)
+    digest = file.digest
+    with pytest.raises(SpoolCopyUnreadableError):
+        upload(
+            file.copy,
+            digest,
+            store=file.store,
+            upload_url=None,
+            remember=lambda _url: os.truncate(file.copy, CHUNK_BYTES + 1),
+        )
+    assert server.count("PATCH") == 1
 
 
 def test_an_upload_that_was_cut_goes_on_where_it_was(server: FakeTusServer, tmp_path: Path) -> None:
