@@ -11,7 +11,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import Final
 
-from edge_agent.codes import STILL_GROWS, UNREADABLE_FILE, VANISHED
+from edge_agent.codes import DAMAGED_COPY, STILL_GROWS, UNREADABLE_FILE, VANISHED
 from edge_agent.errors import NoRoomError, StopRequestedError
 from edge_agent.facts import file_subject, footage_missing
 from edge_agent.fair import FairTurns, Turn
@@ -52,6 +52,7 @@ class Left(Enum):
     NO_ROOM = "no-room"
     UNREADABLE = "unreadable"
     VANISHED = "vanished"
+    DAMAGED = "damaged"  # our disk does not keep it, however often it is copied
 
 
 @dataclass(slots=True, kw_only=True)
@@ -296,6 +297,8 @@ class Puller:
 def unfinished(left: Iterable[Left]) -> str | None:
     """Return the code of what a session still waits for, the most telling one; None if nothing."""
     reasons = set(left)
+    if Left.DAMAGED in reasons:
+        return DAMAGED_COPY  # first: no try of our own changes it
     if Left.NO_ROOM in reasons:
         return NoRoomError.code
     return STILL_GROWS if Left.GROWS in reasons else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent import requests
+from edge_agent.codes import DAMAGED_COPY
 from edge_agent.dock_jobs import (
     Job,
     dock_folder,
@@ -45,7 +46,7 @@ LAST_RETRY_SECONDS: Final = 600.0
 FREE_LOOK_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 8.0
 _FOR_GOOD: Final = frozenset(
-    {RefusedModelError.code, OwnFolderError.code, UnknownVolumeError.code}
+    {RefusedModelError.code, OwnFolderError.code, UnknownVolumeError.code, DAMAGED_COPY}
 )  # trying again changes nothing
 _LOG = logging.getLogger("edge_agent.service")
 

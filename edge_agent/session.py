@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from edge_agent.codes import DAMAGED_COPY
 from edge_agent.copying import CopyLane
 from edge_agent.errors import NoRoomError, OwnFolderError, SessionFailedError
-from edge_agent.facts import footage_missing, preflight_done, recorder_docked
+from edge_agent.facts import file_subject, footage_missing, preflight_done, recorder_docked
 from edge_agent.free import cure
 from edge_agent.gaps import say_gaps
 from edge_agent.identify import Identity, conflicts, identify, require_pullable
@@ -26,7 +27,7 @@ from edge_agent.ports import Patience, SourceVolume
 from edge_agent.preflight import check
 from edge_agent.preflight_facts import facts_for_preflight
 from edge_agent.progress import Progress, ProgressBoard
-from edge_agent.pull import Puller, PullOutcome, unfinished
+from edge_agent.pull import Left, Puller, PullOutcome, unfinished
 from edge_agent.seal import Sealed, Sealer
 from edge_agent.session_book import SessionResult, SessionRow
 from edge_agent.source import VolumeFiles
@@ -34,6 +35,7 @@ from edge_agent.station import Station
 from edge_agent.volume import VolumeRoot
 from edge_agent.volume_facts import VolumeFacts, gather_facts
 from evidence_model.errors import EvidockError, UnavailableError
+from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, RecorderId, SessionId
 from evidence_model.instants import unix_ms
 from evidence_model.known import Known, Unknown
@@ -321,14 +323,14 @@ class Session:
                 sealer.flush()
                 self._row.pull_ms = round((self._clock.mono() - began) * 1000)
                 for _ in range(settings.anew_rounds):
-                    again = [*self._lost, *self._damaged()]
-                    self._lost = []
-                    if not again:
+                    if not (again := [*self._take_lost(), *self._damaged()]):
                         break
                     more = puller.pull(again, looked_mono=seen.looked_mono)
                     sealer.flush()
                     outcome.findings += more.findings
                     outcome.left |= more.left
+                else:
+                    self._leave_to_people(job, outcome)
             sealer.finish()
         except BaseException:
             with contextlib.suppress(EvidockError):
@@ -346,6 +348,18 @@ class Session:
         if sealed.to_reread:
             self._sealed.add(sealed.asset_id)
             self._station.rereader.put(sealed.asset_id)
+
+    def _leave_to_people(self, job: Job, outcome: PullOutcome) -> None:
+        """Note which copies are still not right: pulling them ever again would only wear out the disk, and fill it."""
+        outcome.left |= {file.raw_path: Left.NO_ROOM for file in self._take_lost()}
+        for file in self._damaged():
+            outcome.left[file.raw_path] = Left.DAMAGED
+            subject = file_subject(job.recorder_id, file.raw_path)
+            outcome.findings.append(Finding(DAMAGED_COPY, Severity.DAMAGE, subject))
+
+    def _take_lost(self) -> list[ListedFile]:
+        lost, self._lost = self._lost, []
+        return lost
 
     def _damaged(self) -> Sequence[ListedFile]:
         """Wait until the copies of this docking were read again; return the files whose copy was not right."""

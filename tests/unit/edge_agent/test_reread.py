@@ -1,5 +1,6 @@
 """Only what the medium itself gives back condemns a copy; whatever else fails is tried again."""
 
+import contextlib
 import errno
 import os
 import threading
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.reread import TRY_AGAIN_SECONDS
+from edge_agent.service import AgentService
+from evidence_model.states import SessionState
 from host_io import durable
+from host_io.notify import Notifier
 from tests.docking import DockHome, dock_home, noise, put
 from tests.workstation import wait_until
 
@@ -66,3 +70,56 @@ def test_a_copy_that_the_medium_does_not_give_back_is_set_aside(
         dock.dock_at(station, card)
     assert len(list((dock.spool / "quarantine").iterdir())) >= 2
     assert "EDGE-103" in dock.findings()
+
+
+def _rotting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Have the spool's disk alter each copy before it is read again, until the event."""
+    original, mended = durable.read_from_medium, threading.Event()
+
+    def read(path: Path, *, block_bytes: int = MIB) -> object:
+        if path.parent.name == "footage" and not mended.is_set():
+            with path.open("r+b") as file:
+                file.write(b"rot")
+        return original(path, block_bytes=block_bytes)
+
+    monkeypatch.setattr(durable, "read_from_medium", read)
+    return mended
+
+
+def test_a_disk_that_damages_every_copy_is_left_to_a_person_after_some_tries(
+    dock: DockHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card"
+    put(card, "1.mp4", noise(MIB))
+    mended = _rotting(monkeypatch)
+    result = dock.dock(card)
+    assert (result.state, result.problem, result.ok) == (SessionState.WAITING, "EDGE-103", False)
+    assert len(list((dock.spool / "quarantine").iterdir())) == 1 + dock.settings.anew_rounds
+    assert "EDGE-103" in dock.findings()
+    mended.set()  # a person put in another disk, and docks again
+    assert dock.dock(card).ok
+    assert "EDGE-103" not in dock.findings()
+    dock.check_sound()
+    dock.check_has(card)
+    dock.check_all_reread()
+
+
+def test_the_agent_does_not_dock_again_by_itself_while_its_disk_damages_copies(
+    dock: DockHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "dock"
+    put(card, "1.mp4", noise(MIB))
+    _rotting(monkeypatch)
+    with dock.station(dock_folders=(str(card),)) as station:
+        service = AgentService(
+            station,
+            stop=threading.Event(),
+            notifier=Notifier({}),
+            watch_volumes=lambda _seen: contextlib.nullcontext(),
+        )
+        for _ in range(4):
+            service._turn()
+            for job in service._jobs.values():
+                job.thread.join(30)
+            dock.clock.advance(100.0)
+        assert dock.rows("select problem from session") == [("EDGE-103",)]
