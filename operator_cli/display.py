@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 _WIDE = frozenset("WF")
+_JOINERS = frozenset("\u200c\u200d")  # some scripts are written with them
 
 
 def width_of(text: str) -> int:
@@ -94,6 +95,15 @@ def _pieces(text: str) -> Iterable[str]:
         piece += sign
     if piece:
         yield piece
+
+
+def first_unfit(text: str) -> int | None:
+    """Return where the first sign stands that nobody writes and that hides or moves others; None if there is none."""
+    return next((at for at, sign in enumerate(text) if _unfit(sign)), None)
+
+
+def _unfit(sign: str) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and sign not in _JOINERS
 
 
 def _harmless(sign: str) -> bool:

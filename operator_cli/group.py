@@ -5,17 +5,39 @@ A command's module is loaded when that command is called, never for `evidock --h
 """
 
 import importlib
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from operator_cli.display import definitions, wrap
+from operator_cli.display import definitions, first_unfit, safe, wrap
 from operator_cli.invocation import Invocation
 from operator_cli.texts import Language, Texts
 
 Callback = Callable[..., Any]
+
+
+class Words(click.ParamType[str]):
+    """What people type: kept, signed and searched as it is, so it holds nothing that cannot be seen."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the words.
+
+        Raises:
+            click.BadParameter: a control sign, a change of direction, or a byte that is no UTF-8 stands in them.
+        """
+        at = first_unfit(value)
+        if at is not None and ctx is not None:
+            text = "error.not_utf8" if unicodedata.category(value[at]) == "Cs" else "error.unfit_sign"
+            raise click.BadParameter(texts_of(ctx)(text, number=at + 1, sign=safe(value[at])), ctx=ctx, param=param)
+        return value
+
+
+WORDS = Words()
 
 
 def texts_of(context: click.Context) -> Texts:
@@ -192,9 +214,11 @@ def subcommand(parent: click.Group, name: str) -> Callable[[Callback], click.Com
 
 def option(*names: str, **settings: Any) -> Callable[[Callback], Callback]:
     """Declare an option; its explanation stands in `texts.toml`."""
+    if not settings.get("is_flag"):
+        settings.setdefault("type", WORDS)
     return click.option(*names, cls=CommonOption, **settings)
 
 
 def argument(name: str, **settings: Any) -> Callable[[Callback], Callback]:
     """Declare an argument; the command's own text explains it."""
-    return click.argument(name, **settings)
+    return click.argument(name, **{"type": WORDS, **settings})

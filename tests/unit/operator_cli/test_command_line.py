@@ -87,6 +87,40 @@ def test_wrong_usage_is_exit_two_and_one_line(words: tuple[str, ...], language: 
     assert called.document["error"]["code"] in {"CLI-001", "CLI-002"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "recordings tag R-1 --case \x1b[31mred",
+        "recordings tag R-1 --party Li\nSi",
+        "recordings tag R-1 --place \u202emirror",
+        "recordings tag R-1 --handler \udcff",
+        "recordings note R-1 --reason bad_weather --statement a\x07b",
+        "recordings list --text \udcff",
+        "recordings show R-\udcff",
+        "custody show \udcff",
+        "init --role workstation --unit \udcff",
+    ],
+)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_words_that_cannot_be_kept_are_refused_before_anything_is_done(
+    words: str, language: str, tmp_path: Path
+) -> None:
+    called = evidock("--lang", language, "--json", "--home", str(tmp_path / "home"), *words.split(" "))
+    assert called.code == 2
+    assert called.document["error"]["code"] == "CLI-001"
+    assert called.err.rstrip("\n").isprintable()
+    assert ("UTF-8" in called.err) == ("\udcff" in words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["张三、李四", "Ли Сы", "〇䶮𠮷", "A&B (Ltd.)", "\ue000", "ئۇيغۇر\u200cچە"])
+def test_words_of_any_script_are_taken(name: str, tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    made = evidock("--json", "--home", home, "init", "--role", "centre", "--unit", name)
+    assert made.document["unit"] == name
+    assert evidock("--json", "--home", home, "recordings", "list", "--text", name).document == []
+
+
 def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
     assert "dock" in evidock("dok").err
 
