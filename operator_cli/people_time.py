@@ -6,6 +6,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from evidence_model.errors import UsageError
 from evidence_model.wall_time import MalformedWallTimeError, WallTime
 
+
+class NoTimeError(UsageError):
+    """A text is no day and no moment."""
+
+    code = "CLI-017"
+
+
 _DATE_LENGTH = len("2026-11-22")
 _MINUTE_LENGTH = len("2026-11-22T10:00")
 
@@ -36,9 +43,9 @@ def parse_people_time(text: str, zone: ZoneInfo, *, option: str) -> datetime:
     """Read `2026-11-22`, `2026-11-22T10:00` or `2026-11-22 10:00:05` as the wall time of the zone.
 
     Raises:
-        UsageError: it is none of these.
+        NoTimeError: it is none of these.
     """
-    form = text.strip().replace(" ", "T")
+    form = text.strip().replace("：", ":").replace(" ", "T")  # as a Chinese keyboard has it
     if len(form) == _DATE_LENGTH:
         form += "T00:00:00"
     elif len(form) == _MINUTE_LENGTH:
@@ -46,4 +53,4 @@ def parse_people_time(text: str, zone: ZoneInfo, *, option: str) -> datetime:
     try:
         return WallTime(form).at(zone)
     except MalformedWallTimeError as error:
-        raise UsageError(f"{option}: {text!r} is no time like 2026-11-22 or 2026-11-22T10:00") from error
+        raise NoTimeError(f"{option} {text!r}") from error

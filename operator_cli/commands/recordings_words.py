@@ -7,17 +7,15 @@ import click
 from evidence_model.canonical import Json, JsonObject
 from evidence_model.events import EventKind
 from evidence_model.instants import wire_instant
-from evidence_model.known import Known
-from evidence_model.timeline import Recording
 from evidence_store import queries
 from host_io.clock import SystemClock
-from operator_cli.errors import NotThereError, WrongUsageError
+from operator_cli import interruptions
+from operator_cli.errors import WrongUsageError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, command, option
 from operator_cli.home_catalogue import home_catalogue
-from operator_cli.interruptions import interruption
 from operator_cli.invocation import Invocation
-from operator_cli.people_time import parse_people_time, zone_of
+from operator_cli.people_time import zone_of
 from operator_cli.policy_packs import reason_words, shipped_pack
 from operator_cli.saying import say_about_recording
 from policies.model import Explanation
@@ -79,23 +77,25 @@ def note(
 ) -> int:
     """Explain an interruption: spoken in the footage, or in a written statement (WH-R18)."""
     config = invocation.config()
+    statement = (statement or "").strip()
     _check_reason(invocation, reason, spoken_at=spoken_at, statement=statement)
     with home_catalogue(invocation.paths, config) as db:
         detail = queries.show_recording(db, id_)
-        found = queries.timeline(db, recording=detail.summary.id)
-    words: dict[str, Json] = {"reason": reason, "text": statement or ""}
+        [found] = queries.timeline(db, recording=detail.summary.id)
+        # what is said of no gap in it but of its end is often spoken in the next recording of that recorder
+        spoken_in = queries.timeline(db, recorder=found.recorder_id) if spoken_at and gap is None else (found,)
+    words: dict[str, Json] = {"reason": reason, "text": statement}
     assets: Sequence[str] = [segment.asset_id for segment in detail.segments]
     if gap is not None:
-        if not found:
-            raise NotThereError(f"--gap {gap} ({detail.summary.id}: 0)")
-        one = interruption(found[0], gap)
+        one = interruptions.interruption(found, gap)
         assets = one.assets
         if one.from_at is not None:
             words["from_at"] = wire_instant(one.from_at)
         if one.until_at is not None:
             words["until_at"] = wire_instant(one.until_at)
-    if spoken_at:
-        words["spoken_at"] = _spoken_at(spoken_at, found[0] if found else None, zone_name=config.zone)
+    if spoken_at is not None:
+        footage = [segment for recording in spoken_in for segment in recording.segments]
+        words["spoken_at"] = wire_instant(interruptions.spoken_at(spoken_at, found, footage, zone_of(config.zone)))
     events = say_about_recording(
         invocation.paths,
         config,
@@ -135,7 +135,7 @@ def mark(invocation: Invocation, *, id_: str, level: str, off: bool) -> int:
     return Exit.DONE
 
 
-def _check_reason(invocation: Invocation, reason: str, *, spoken_at: str | None, statement: str | None) -> None:
+def _check_reason(invocation: Invocation, reason: str, *, spoken_at: str | None, statement: str) -> None:
     """Refuse a reason that the pack does not have, and a note that leaves out what the rule asks for."""
     reasons = shipped_pack(invocation.config().policy).interruption_reasons
     chosen = reasons.get(reason)
@@ -147,12 +147,3 @@ def _check_reason(invocation: Invocation, reason: str, *, spoken_at: str | None,
     if not statement and (needs_statement or not spoken_at):
         text = "recordings.needs_statement" if needs_statement else "recordings.needs_words"
         raise WrongUsageError(invocation.texts(text, rules=", ".join(chosen.source.rules)))
-
-
-def _spoken_at(text: str, recording: Recording | None, *, zone_name: str) -> str:
-    """Return the instant of `10:32:05` on the recording's day, or of a full date and time."""
-    zone = zone_of(zone_name)
-    if len(text) <= len("10:32:05") and recording is not None and isinstance(recording.start_at, Known):
-        day = recording.start_at.value.astimezone(zone).strftime("%Y-%m-%d")
-        text = f"{day}T{text}"
-    return wire_instant(parse_people_time(text, zone, option="--spoken-at"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -109,6 +110,17 @@ def test_wh_r18_an_interruption_is_explained_where_it_is(station: Workstation) -
     [shown] = answer(station, "recordings", "timeline", recording)
     [gap] = [finding for finding in shown["findings"] if finding["number"] == 1]
     assert statement in gap["note"]
+
+
+def test_wh_r18_a_spoken_reason_is_one_that_can_be_heard_in_the_footage(station: Workstation) -> None:
+    recording = longest(station)
+    [shown] = answer(station, "recordings", "timeline", recording)
+    spoken_at = datetime.fromisoformat(shown["start_at"]).astimezone(ZoneInfo("Asia/Shanghai")) + timedelta(seconds=5)
+    words = ("recordings", "note", recording, "--gap", "1", "--reason", "bad_weather", "--spoken-at")
+    noted = answer(station, *words, spoken_at.strftime("%H:%M:%S"))
+    assert datetime.fromisoformat(noted["spoken_at"]) == spoken_at
+    for elsewhere in ((spoken_at - timedelta(hours=3)).strftime("%H:%M:%S"), "1999-01-01T10:32:05"):
+        assert answer(station, *words, elsewhere, code=2)["error"]["code"] == "CLI-018"
 
 
 def test_a_confidentiality_mark_can_be_set_and_taken_away(station: Workstation) -> None:
