@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_agent.codes import LOST_COPY, OF_ONE_FILE, UNCLAIMED_COPY
+from edge_agent.errors import NoRoomError
 from edge_agent.facts import Pulled, file_subject, footage_pulled
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
 from edge_agent.listing import ListedFile
+from edge_agent.ports import Patience
 from edge_agent.spool import Part, Spool
 from evidence_model.ids import AssetId, SessionId
 from evidence_model.instants import unix_ms
 from host_io import durable
+from host_io.sqlite import DatabaseUnavailableError
 
 MOST_AT_ONCE: Final = 64
 _QUEUE_LENGTH: Final = 96  # finished copies waiting for the disk; each holds an open file
@@ -55,30 +58,46 @@ class Sealed:
 
 @dataclass(slots=True)
 class _Plan:
+    """How far a copy is on its way; another try goes on from here."""
+
     copied: Copied
+    synced: bool = False
     place: bool = True
+    lost: bool = False  # the medium would not take it: copied again when there is room
 
 
 class Sealer:
     """The sealing thread of one session; `put` from the session's thread, `finish` at its end."""
 
     def __init__(
-        self, journal: AgentJournal, spool: Spool, session_id: SessionId, *, on_sealed: Callable[[Sealed], None]
+        self,
+        journal: AgentJournal,
+        spool: Spool,
+        session_id: SessionId,
+        *,
+        on_sealed: Callable[[Sealed], None],
+        patience: Patience,
+        room_look_seconds: float | None,
+        on_waiting: Callable[[str | None], None] = lambda _code: None,
     ) -> None:
         self._journal = journal
         self._spool = spool
         self._session_id = session_id
         self._on_sealed = on_sealed
+        self._patience = patience
+        self._on_waiting = on_waiting
+        self._room_look_seconds = room_look_seconds  # between two tries on a full disk; None: one try
         self._queue: queue.Queue[Copied | MetAgain | None] = queue.Queue(_QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"seal-{session_id[:8]}", daemon=True)
         self._thread.start()
 
     def put(self, entry: Copied | MetAgain) -> None:
-        """Hand over a finished copy; waits when the disk is far behind.
+        """Hand over a finished copy; waits when the disk is far behind, or full.
 
         Raises:
             SpoolWriteError: our disk failed earlier; what was handed over since is dropped.
+            NoRoomError, DatabaseUnavailableError: it is full, and nobody waits (any more) until it is not; the same.
         """
         self._raise_failure()
         self._queue.put(entry)
@@ -87,7 +106,7 @@ class Sealer:
         """Return when everything handed over is sealed.
 
         Raises:
-            SpoolWriteError: our disk failed.
+            SpoolWriteError, NoRoomError, DatabaseUnavailableError: as `put`.
         """
         self._queue.join()
         self._raise_failure()
@@ -96,7 +115,7 @@ class Sealer:
         """Seal what is left and end the thread; safe to call twice.
 
         Raises:
-            SpoolWriteError: our disk failed.
+            SpoolWriteError, NoRoomError, DatabaseUnavailableError: as `put`.
         """
         self._queue.put(None)
         self._thread.join()
@@ -119,7 +138,7 @@ class Sealer:
                 batch, taken, ended = self._next_batch()
                 try:
                     if batch and desk is not None and self._failure is None:
-                        self._seal(desk, batch)
+                        self._seal_when_there_is_room(desk, batch)
                 except BaseException as error:  # noqa: BLE001 - the same
                     self._failure = error
                 finally:
@@ -145,12 +164,31 @@ class Sealer:
             except queue.Empty:
                 return batch, taken, False
 
-    def _seal(self, desk: Desk, batch: Sequence[Copied | MetAgain]) -> None:
+    def _seal_when_there_is_room(self, desk: Desk, batch: Sequence[Copied | MetAgain]) -> None:
+        """Seal a batch; on a full disk, again and again: meanwhile the queue fills, and then copying waits, too."""
         plans = [_Plan(entry) for entry in batch if isinstance(entry, Copied)]
+        while True:
+            try:
+                self._seal(desk, batch, plans)
+            except (NoRoomError, DatabaseUnavailableError) as error:
+                if self._room_look_seconds is None or self._wait_for_room(error.code):
+                    raise
+            else:
+                return
+
+    def _wait_for_room(self, code: str) -> bool:
+        """Wait until it is time to try again, and let people see for what; True when told to stop."""
+        self._on_waiting(code)
+        told = self._patience.wait(self._room_look_seconds or 0.0)
+        self._on_waiting(None)
+        return told
+
+    def _seal(self, desk: Desk, batch: Sequence[Copied | MetAgain], plans: Sequence[_Plan]) -> None:
         for plan in plans:
-            self._put_on_medium(plan.copied.part)
-            known = desk.items.find(plan.copied.pulled.asset_id)
-            plan.place = known is None or not is_safe(known, self._spool)
+            if not plan.synced:
+                self._put_on_medium(plan)
+                known = desk.items.find(plan.copied.pulled.asset_id)
+                plan.place = not plan.lost and (known is None or not is_safe(known, self._spool))
         # if power fails here: whole parts that nobody names; removed at start, the recorder still has the files
         self._spool.place_all([(plan.copied.part.path, plan.copied.pulled.digest) for plan in plans if plan.place])
         # if power fails here: whole copies under their digests that no record names; the next pull takes the name again
@@ -166,12 +204,18 @@ class Sealer:
         for sealed in done:
             self._on_sealed(sealed)
 
-    def _put_on_medium(self, part: Part) -> None:
+    def _put_on_medium(self, plan: _Plan) -> None:
+        """Make a part durable; fsync is never tried again: after a failed one nobody knows what the medium has."""
         try:
-            durable.sync_file(part.fd)
-        except OSError as error:  # never tried again: after a failed fsync nobody knows what the medium has
-            raise self._spool.failure(error, needed_bytes=1) from error
-        part.close()
+            durable.sync_file(plan.copied.part.fd)
+        except OSError as error:
+            failure = self._spool.failure(error, needed_bytes=1)
+            if self._room_look_seconds is None or not isinstance(failure, NoRoomError):
+                raise failure from error
+            plan.lost = True
+            self._wait_for_room(failure.code)
+        plan.synced = True
+        plan.copied.part.close()
 
     def _record(self, desk: Desk, plan: _Plan) -> Sealed:
         pulled = plan.copied.pulled
@@ -179,7 +223,7 @@ class Sealer:
         # the ingest daemon takes spool copies away inside its own transactions, so within ours this stays as it is
         there = self._spool.has_footage(pulled.digest, pulled.size_bytes)
         desk.items.forget_partial(plan.copied.part.name)
-        if not there and (known is None or not known.receipted):
+        if plan.lost or (not there and (known is None or not known.receipted)):
             return Sealed(listed=pulled.listed, asset_id=pulled.asset_id, size_bytes=0, to_reread=False, lost=True)
         now = unix_ms(self._journal.clock.now())
         if plan.place and there:

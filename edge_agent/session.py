@@ -110,6 +110,8 @@ class Session:
             self._write(desk)
             try:
                 self._dock(desk)
+            except NoRoomError as error:
+                self._end(desk, SessionState.WAITING, error)
             except UnavailableError as error:  # something outside is missing: it goes on at the next try
                 self._end(desk, SessionState.INTERRUPTED, error)
             except EvidockError as error:
@@ -290,7 +292,15 @@ class Session:
             session_id=self._docking.session_id,
             profile=seen.identity.profile,
         )
-        sealer = Sealer(station.journal, station.spool, job.session_id, on_sealed=self._on_sealed)
+        sealer = Sealer(
+            station.journal,
+            station.spool,
+            job.session_id,
+            on_sealed=self._on_sealed,
+            patience=self._patience,
+            on_waiting=self._show_sealing_waits,
+            room_look_seconds=settings.pull.room_look_seconds if settings.pull.wait_for_room else None,
+        )
         began = self._clock.mono()
         try:
             with CopyLane() as lane:
@@ -376,6 +386,10 @@ class Session:
         self._row.problem = code
         self._row.problem_text = str(code) if code == NoRoomError.code else None
         self._write(desk)
+
+    def _show_sealing_waits(self, code: str | None) -> None:
+        """Show in the view alone, called by the sealer's thread, that the disk is full: station.db may be so, too."""
+        self._board.change(SessionState.WAITING if code else SessionState.PULLING, waiting_for=code)
 
     def _port(self, facts: VolumeFacts) -> "Known[str] | Unknown":
         return Known(self._docking.port_path) if self._docking.port_path else facts.port_path

@@ -63,9 +63,16 @@ def rename(source: Path, target: Path) -> None:
 
 
 def rename_all(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Move finished files into their places; after return all the new names are there for good."""
+    """Move finished files into their places; after return all the new names are there for good.
+
+    What an earlier try moved already, before it failed, is no error.
+    """
     for source, target in moves:
-        source.replace(target)
+        try:
+            source.replace(target)
+        except FileNotFoundError:
+            if not target.exists():
+                raise
     for folder in {target.parent: None for _, target in moves} | {source.parent: None for source, _ in moves}:
         sync_folder(folder)
 
