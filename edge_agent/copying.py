@@ -3,7 +3,9 @@
 The caller's thread reads and writes, the lane's own thread digests; both work on a small ring of buffers, so memory
 stays flat whatever the size of a file. `readv`, `write` and SHA-256 let go of the interpreter's lock. A thread that had
 to wait goes on when half of the ring is free again, not at the first buffer: on a busy machine each waking costs more
-than digesting a block. Written stretches are handed to the disk early, so that the final fsync finds little left to do.
+than digesting a block. Written stretches are handed to the disk early, so that the final fsync finds little left to do,
+and leave the page cache once the disk has them: nobody reads them there again, a day's footage does not push out what
+the machine works with, and the kernel has warm pages at hand for the next stretch.
 """
 
 import ctypes
@@ -11,6 +13,7 @@ import hashlib
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 BLOCK_BYTES: Final = 512 << 10
 BLOCK_COUNT: Final = 12  # 6 MiB a recorder; measured against fewer, more, smaller and larger ones
 WRITE_BACK_BYTES: Final = 8 << 20
+MOST_BEHIND: Final = 8  # stretches that the disk may be behind; then the copy goes at its pace
 
-_SYNC_FILE_RANGE_WRITE: Final = 2
+_START_WRITING: Final = 2  # SYNC_FILE_RANGE_WRITE
+_WAIT_UNTIL_WRITTEN: Final = 1 | 2 | 4  # SYNC_FILE_RANGE_WAIT_BEFORE | WRITE | WAIT_AFTER
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 ReadAt = Callable[[memoryview, int], int]
@@ -76,9 +81,13 @@ class CopyLane:
 
         `hasher` has digested what lies before `start_bytes`. `on_block` is told how far the copy is after each block
         and may raise to end it; whatever ends it, no buffer is in use after return.
+
+        Raises:
+            OSError: `fd` cannot be written, or the disk failed with something written before.
         """
         running = hasher or hashlib.sha256()
-        position, written_back = start_bytes, start_bytes
+        position = start_bytes
+        behind = _WriteBehind(fd, start_bytes)
         os.lseek(fd, start_bytes, os.SEEK_SET)
         try:
             while True:
@@ -101,9 +110,7 @@ class CopyLane:
                     if not handed_over:
                         self._give_back()
                 position += count
-                if position - written_back >= WRITE_BACK_BYTES:
-                    _start_writing_back(fd, written_back, position)
-                    written_back = position
+                behind.moved_to(position)
                 on_block(position)
         finally:
             self._wait_until_digested()
@@ -143,6 +150,39 @@ class CopyLane:
             self._give_back()
 
 
-def _start_writing_back(fd: int, start: int, end: int) -> None:
-    """Have the kernel begin writing a stretch to the medium without waiting for it (nothing is promised by this)."""
-    _LIBC.sync_file_range(fd, ctypes.c_long(start), ctypes.c_long(end - start), _SYNC_FILE_RANGE_WRITE)
+class _WriteBehind:
+    """Has the disk write one stretch of a growing file after the other, not far behind the copy."""
+
+    def __init__(self, fd: int, start_bytes: int) -> None:
+        self._fd = fd
+        self._start = start_bytes
+        self._under_way: deque[tuple[int, int]] = deque()
+
+    def moved_to(self, position: int) -> None:
+        """Note how far the file is written; waits for a disk that is too far behind.
+
+        Raises:
+            OSError: the disk failed with an earlier stretch.
+        """
+        if position - self._start < WRITE_BACK_BYTES:
+            return
+        stretch = self._start, position - self._start
+        _sync_range(self._fd, *stretch, _START_WRITING)
+        self._under_way.append(stretch)
+        self._start = position
+        if len(self._under_way) > MOST_BEHIND:
+            written = self._under_way.popleft()
+            # an error told here is not told again by fsync: whoever waits must not overlook it
+            _sync_range(self._fd, *written, _WAIT_UNTIL_WRITTEN)
+            os.posix_fadvise(self._fd, *written, os.POSIX_FADV_DONTNEED)
+
+
+def _sync_range(fd: int, offset: int, size_bytes: int, what: int) -> None:
+    """Call sync_file_range(2); it makes nothing durable (neither size nor place of the bytes), fsync does.
+
+    Raises:
+        OSError: writing failed.
+    """
+    if _LIBC.sync_file_range(fd, ctypes.c_long(offset), ctypes.c_long(size_bytes), what) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

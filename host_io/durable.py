@@ -14,6 +14,7 @@ from pathlib import Path
 from evidence_model.errors import DamageError
 
 _READ_BYTES = 1 << 20
+_FORGET_BYTES = 8 << 20
 
 
 class AlreadyDifferentError(DamageError):
@@ -156,6 +157,7 @@ def read_from_medium(path: Path, *, block_bytes: int = _READ_BYTES) -> Iterator[
         forget_cached(fd)
         buffer = bytearray(block_bytes)
         view = memoryview(buffer)
+        position, forgotten = 0, 0
         while True:
             filled = 0
             while filled < block_bytes and (count := os.readv(fd, [view[filled:]])):
@@ -164,6 +166,10 @@ def read_from_medium(path: Path, *, block_bytes: int = _READ_BYTES) -> Iterator[
                 yield view[:filled]
             if filled < block_bytes:
                 return
+            position += filled
+            if position - forgotten >= _FORGET_BYTES:  # a long file is not to push out what the machine works with
+                os.posix_fadvise(fd, forgotten, position - forgotten, os.POSIX_FADV_DONTNEED)
+                forgotten = position
     finally:
         forget_cached(fd)
         os.close(fd)
