@@ -1,5 +1,8 @@
 """What can go wrong while footage is taken from a recorder, as the families that tell the caller what to do."""
 
+import errno
+from typing import Final
+
 from evidence_model.errors import ConflictError, DamageError, RefusedError, UnavailableError
 from evidence_model.sizes import people_size
 
@@ -44,6 +47,19 @@ class SessionFailedError(UnavailableError):
     """A docking ended by a mistake of ours; nothing sealed is touched, docking again goes on."""
 
     code = "EDGE-009"
+
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def refuse_if_exhausted(error: OSError) -> None:
+    """Return unless an error tells of this machine alone: no descriptor or memory is left.
+
+    Raises:
+        SessionFailedError: it does; nothing of it is to be said of a recorder or a disk.
+    """
+    if error.errno in _EXHAUSTED:
+        raise SessionFailedError(f"{error.strerror}: this station has too much to do at once") from error
 
 
 class NoRoomError(UnavailableError):

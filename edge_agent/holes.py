@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge_agent.errors import StopRequestedError
+from edge_agent.errors import StopRequestedError, refuse_if_exhausted
 from edge_agent.ports import Patience, SourceFile, SourceVolume
 from edge_agent.volume import VolumeGoneError
 from evidence_model.canonical import Json
@@ -78,6 +78,7 @@ class CarefulReader:
 
         Raises:
             VolumeGoneError: the recorder went away.
+            SessionFailedError: this machine has no descriptors or memory left.
             StopRequestedError: told to stop while waiting for a retry.
         """
         filled = 0
@@ -147,6 +148,7 @@ class CarefulReader:
         return True
 
     def _refuse_if_gone(self, error: OSError) -> None:
+        refuse_if_exhausted(error)
         self._volume.check_present()
         if error.errno in GONE:
             raise VolumeGoneError(self._volume.place, f"the device does not answer ({error.strerror})") from error

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from edge_agent.errors import refuse_if_exhausted
 from edge_agent.profile import FileKind, Profile
 from edge_agent.volume import UnsafePathError, VolumeRoot
 from evidence_model.canonical import canonical_bytes
@@ -145,6 +146,8 @@ def walk(
                     else:
                         yield entry
         except (OSError, UnsafePathError) as error:
+            if isinstance(error, OSError):
+                refuse_if_exhausted(error)
             volume.check_present()
             reason = error.strerror or type(error).__name__ if isinstance(error, OSError) else "changed while read"
             yield _not_listed("EDGE-205", folder, reason)

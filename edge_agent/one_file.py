@@ -3,14 +3,15 @@
 Nothing is said here. What comes out is a whole copy that its sealer makes durable, or the reason why there is none yet.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.copying import CopyEnd, CopyLane
-from edge_agent.errors import NoRoomError
+from edge_agent.errors import NoRoomError, refuse_if_exhausted
 from edge_agent.facts import Pulled
 from edge_agent.holes import CarefulReader
 from edge_agent.item_book import KnownItem, PartialCopy
@@ -105,6 +106,7 @@ class FileCopier:
             NoRoomError: the spool is full; what was copied is kept as far as it is worth.
             VolumeGoneError, StopRequestedError: the same.
             SpoolWriteError: our own disk failed; nothing is kept.
+            SessionFailedError: this machine has no descriptors or memory left.
             UnsafePathError, OSError: the file cannot be opened.
         """
         source = self._volume.open_source(file.raw_path)
@@ -115,12 +117,21 @@ class FileCopier:
             begun = self._begin(file, source)
             reader = self._careful(source, file.size_bytes)
             end = self._run(file, begun, reader, on_block)
-            if _stamp(source) != before:
+            try:
+                after = _stamp(source)
+            except OSError:
+                self._put_by(file, begun, reader)
+                raise
+            if after != before:
                 self.forget(begun.part)
                 raise ChangedWhileReadError
         finally:
             source.close()
-        head, tail = _ends(begun.part, end)
+        try:
+            head, tail = _ends(begun.part, end)
+        except OSError as error:
+            self.forget(begun.part)
+            raise self._spool.failure(error, needed_bytes=0) from error
         pulled = Pulled(
             recorder_id=self._job.recorder_id,
             session_id=self._job.session_id,
@@ -138,7 +149,8 @@ class FileCopier:
     def forget(self, part: Part) -> None:
         """Remove a copy that is of no use."""
         self._spool.settle(part)
-        part.drop()
+        with contextlib.suppress(OSError):  # a part that no row names is removed at start
+            part.drop()
         # if power fails here: a row whose part is gone; forgotten at start
         with self._desk.transaction():
             self._desk.items.forget_partial(part.name)
@@ -190,23 +202,28 @@ class FileCopier:
         try:
             reader = self._careful(source, file.size_bytes)
             tail_from = max(kept.synced_bytes - CHUNK_BYTES, 0)
-            same = all(
-                _digest_at(reader, offset, size) == hashlib.sha256(_pread(part.fd, size, offset)).digest()
-                for offset, size in (
-                    (0, min(CHUNK_BYTES, kept.synced_bytes)),
-                    (tail_from, kept.synced_bytes - tail_from),
-                )
-            )
-            for block in durable.read_from_medium(part.path):
-                begun.hasher.update(block)
-            if not same or reader.map.holes or begun.hasher.digest() != kept.synced_digest:
+            ends = ((0, min(CHUNK_BYTES, kept.synced_bytes)), (tail_from, kept.synced_bytes - tail_from))
+            theirs = [_digest_at(reader, offset, size) for offset, size in ends]
+            if reader.map.holes or self._ends_of_kept(begun, kept, ends) != theirs:
                 self.forget(part)
                 return None
         except BaseException:
+            self._spool.settle(part)
             part.close()  # its row and bytes stay for the next docking
             raise
         begun.resumed_at = (kept.synced_bytes,)
         return begun
+
+    def _ends_of_kept(self, begun: _Begun, kept: PartialCopy, ends: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Digest our part anew and return the digests of its ends; None if our disk does not give it back."""
+        try:
+            digests = [hashlib.sha256(_pread(begun.part.fd, size, offset)).digest() for offset, size in ends]
+            for block in durable.read_from_medium(begun.part.path):
+                begun.hasher.update(block)
+        except OSError as error:
+            refuse_if_exhausted(error)
+            return None
+        return digests if begun.hasher.digest() == kept.synced_digest else None
 
     def _save(self, file: ListedFile, begun: _Begun) -> None:
         """Note how far the copy is: bytes first, record last."""
@@ -231,9 +248,9 @@ class FileCopier:
             self._save(file, begun)
         except OSError:
             self.forget(begun.part)
-            return
-        self._spool.settle(begun.part)
-        begun.part.close()
+        finally:
+            self._spool.settle(begun.part)
+            begun.part.close()
 
     def _careful(self, source: SourceFile, size_bytes: int) -> CarefulReader:
         return CarefulReader(source, self._volume, size_bytes=size_bytes, patience=self._patience)

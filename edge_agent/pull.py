@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Final
 
 from edge_agent.codes import DAMAGED_COPY, STILL_GROWS, UNREADABLE_FILE, VANISHED
-from edge_agent.errors import NoRoomError, StopRequestedError
+from edge_agent.errors import NoRoomError, StopRequestedError, refuse_if_exhausted
 from edge_agent.facts import file_subject, footage_missing
 from edge_agent.fair import FairTurns, Turn
 from edge_agent.holes import GONE, RETRY_PAUSES
@@ -178,6 +178,7 @@ class Puller:
 
     def _try_again_or_leave(self, candidate: _Candidate, error: OSError) -> bool:
         """A file that could not be opened is tried three times: a loose contact often mends."""
+        refuse_if_exhausted(error)
         self._volume.check_present()
         if error.errno in GONE:
             raise VolumeGoneError(self._volume.place, f"the device does not answer ({error.strerror})") from error

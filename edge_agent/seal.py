@@ -143,7 +143,7 @@ class Sealer:
                     self._failure = error
                 finally:
                     if self._failure is not None:
-                        _drop_all(batch)
+                        self._drop_all(batch)
                     for _ in range(taken):
                         self._queue.task_done()
 
@@ -200,7 +200,8 @@ class Sealer:
         for plan in plans:
             self._spool.settle(plan.copied.part)
             if not plan.place:
-                plan.copied.part.drop()
+                with contextlib.suppress(OSError):  # a part that no row names is removed at start
+                    plan.copied.part.drop()
         for sealed in done:
             self._on_sealed(sealed)
 
@@ -216,6 +217,13 @@ class Sealer:
             self._wait_for_room(failure.code)
         plan.synced = True
         plan.copied.part.close()
+
+    def _drop_all(self, batch: Sequence[Copied | MetAgain]) -> None:
+        for entry in batch:
+            if isinstance(entry, Copied):
+                self._spool.settle(entry.part)
+                with contextlib.suppress(BaseException):  # a stop in the middle of it leaves a part that nobody names
+                    entry.part.drop()
 
     def _record(self, desk: Desk, plan: _Plan) -> Sealed:
         pulled = plan.copied.pulled
@@ -268,10 +276,3 @@ class Sealer:
 def is_safe(item: KnownItem, spool: Spool) -> bool:
     """Return whether an item's bytes are at the store, by a receipt that this station verified, or in the spool."""
     return item.receipted or spool.has_footage(item.digest, item.size_bytes)
-
-
-def _drop_all(batch: Sequence[Copied | MetAgain]) -> None:
-    for entry in batch:
-        if isinstance(entry, Copied):
-            with contextlib.suppress(BaseException):  # a stop in the middle of it leaves a part that nobody names
-                entry.part.drop()

@@ -5,6 +5,7 @@
 fsynced before they got the name. No name of a recorder ever touches this disk.
 """
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_agent.errors import NoRoomError, SpoolWriteError
+from edge_agent.errors import NoRoomError, SpoolWriteError, refuse_if_exhausted
 from evidence_model.digests import Digest
 from host_io import durable
 
@@ -41,8 +42,9 @@ class Part:
     def close(self) -> None:
         """Let go of the file; safe to call twice."""
         if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+            fd, self.fd = self.fd, -1
+            with contextlib.suppress(OSError):  # the fsync before it said what there is to say
+                os.close(fd)
 
     def drop(self) -> None:
         """Remove it; the recorder still has what it held."""
@@ -111,22 +113,27 @@ class Spool:
 
         Raises:
             NoRoomError: there is no room for the rest.
+            SpoolWriteError, SessionFailedError: as the disk says.
         """
         path = self.incoming / name
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            part = Part(path, os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
         except FileNotFoundError:
             return None
-        part = Part(path, fd)
-        if os.fstat(fd).st_size < keep_bytes:
-            part.close()
-            return None
-        os.ftruncate(fd, keep_bytes)
+        except OSError as error:
+            raise self.failure(error, needed_bytes=size_bytes - keep_bytes) from error
         try:
+            if os.fstat(part.fd).st_size < keep_bytes:
+                part.close()
+                return None
+            os.ftruncate(part.fd, keep_bytes)
             with self._lock:
                 self._refuse_if_full(size_bytes - keep_bytes)
                 self._take_room(part, size_bytes)
-        except BaseException:
+        except OSError as error:
+            part.close()
+            raise self.failure(error, needed_bytes=size_bytes - keep_bytes) from error
+        except NoRoomError:
             part.close()
             raise
         return part
@@ -151,7 +158,12 @@ class Spool:
             raise self.failure(error, needed_bytes=1) from error
 
     def failure(self, error: OSError, *, needed_bytes: int) -> NoRoomError | SpoolWriteError:
-        """Return what an error of our own disk means."""
+        """Return what an error of our own disk means.
+
+        Raises:
+            SessionFailedError: nothing of the disk.
+        """
+        refuse_if_exhausted(error)
         if error.errno in _FULL:
             free = self._free_bytes()
             return NoRoomError(needed_bytes=needed_bytes, free_bytes=free, reserve_bytes=self.reserve_bytes)

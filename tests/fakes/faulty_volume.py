@@ -25,6 +25,7 @@ class Faults:
     unopenable: dict[bytes, int] = field(default_factory=dict)  # errno of open
     cut_off_at: dict[bytes, int] = field(default_factory=dict)  # the file ends there, whatever its size says
     on_read: Callable[[bytes, int], None] = lambda _path, _offset: None
+    gone_at_end: bool = False  # the recorder is pulled out right after the last byte of a file
     gone: bool = False
     failed_reads: int = 0
     opened: list[bytes] = field(default_factory=list)
@@ -78,10 +79,12 @@ class FaultyFile:
         self._inner = inner
         self._raw_path = raw_path
         self._faults = faults
+        self._was_read = False
 
     def read_at(self, view: memoryview, offset: int) -> int:
         """See `ports.SourceFile`."""
         faults = self._faults
+        self._was_read = True
         faults.on_read(self._raw_path, offset)
         end = offset + len(view)
         gone_at = faults.gone_at.get(self._raw_path)
@@ -106,6 +109,7 @@ class FaultyFile:
 
     def status(self) -> os.stat_result:
         """See `ports.SourceFile`."""
+        self._faults.gone |= self._was_read and self._faults.gone_at_end
         if self._faults.gone:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return self._inner.status()
