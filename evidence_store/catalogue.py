@@ -110,7 +110,7 @@ class Catalogue:
         self.db.execute(
             "insert into blob (digest, size_bytes, verified_unix_ms) values (?, ?, ?) on conflict (digest)"
             " do update set size_bytes = excluded.size_bytes, verified_unix_ms = excluded.verified_unix_ms"
-            " where verified_unix_ms is null",
+            " where verified_unix_ms is null or verified_unix_ms < excluded.verified_unix_ms",
             (adopted.digest.raw, adopted.size_bytes, unix_ms(adopted.verified_at)),
         )
 

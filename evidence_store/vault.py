@@ -3,7 +3,8 @@
 What is handed over lies in `vault/incoming/` under the digest that is claimed for it. It is *adopted* by reading it
 again from its own medium: equal → it becomes read-only and is renamed into its place, never copied a second time;
 different → it goes to `vault/quarantine/`, under a name that is no digest. A file is in `sha256/` only if it was read
-back whole and equal; its modification time is that moment.
+back whole and equal; its modification time is that moment. When its bytes are handed over once more it is read again,
+and if it was damaged meanwhile the good ones take its place.
 """
 
 import contextlib
@@ -43,6 +44,8 @@ class Adopted:
     digest: Digest
     size_bytes: int
     verified_at: datetime
+    replaced: Path | None = None
+    """Where the damaged file lies that these bytes took the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,10 @@ class Vault:
             return None
         return Adopted(digest, info.st_size, from_unix_ms(info.st_mtime_ns // _NS_A_MS))
 
+    def is_sound(self, digest: Digest) -> bool:
+        """Read a file of the vault from its medium and say whether it is what its name says."""
+        return self._damage_of(digest, lambda: False) is None
+
     def files(self) -> Iterator[Path]:
         """Yield every file under `sha256/`, whatever its name."""
         for folder, folders, names in os.walk(self.root / "sha256"):
@@ -132,9 +139,12 @@ class Vault:
             VaultReadError: the medium did not give the bytes back; the file waits as before.
             FileNotFoundError: somebody took the file away.
         """
+        damage = None
         if (known := self.held(handed.digest)) is not None:
-            durable.unlink(handed.path)
-            return known
+            damage = self._damage_of(handed.digest, is_stopping)
+            if damage is None:
+                durable.unlink(handed.path)
+                return known
         try:
             fd = os.open(handed.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -145,12 +155,12 @@ class Vault:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return self._reject(handed, "not a file")
             if os.fstat(fd).st_uid != os.geteuid():
-                return self._adopt_foreign(handed, fd, is_stopping)
+                return self._adopt_foreign(handed, fd, damage, is_stopping)
             durable.sync_file(fd)  # a link may be younger than its bytes; dirty pages would be read from memory
             found = self._read_back(fd, handed.path, is_stopping)
             if found != handed.digest:
                 return self._reject(handed, found.hex)
-            return self._take_in(handed.path, fd, handed.digest)
+            return self._take_in(handed.path, fd, handed.digest, damage)
         finally:
             os.close(fd)
 
@@ -166,20 +176,38 @@ class Vault:
             raise VaultReadError(f"{path}: {error}; check the medium, the bytes are read again later") from error
         return Digest(digest.digest())
 
-    def _take_in(self, path: Path, fd: int, digest: Digest) -> Adopted:
-        """Make the file read-only and put it in its place for good."""
+    def _damage_of(self, digest: Digest, is_stopping: Callable[[], bool]) -> str | None:
+        """Return what the vault's own file reads as if it is not what its name says."""
+        found = hashlib.sha256()
+        try:
+            for block in durable.read_from_medium(self.path_of(digest)):
+                if is_stopping():
+                    raise StoppedError
+                found.update(block)
+        except OSError:
+            return "unreadable"
+        return None if found.digest() == digest.raw else found.hexdigest()
+
+    def _take_in(self, path: Path, fd: int, digest: Digest, damage: str | None) -> Adopted:
+        """Make the file read-only and put it in its place for good; a damaged one there goes into quarantine."""
         at_ms = unix_ms(self._clock.now())
         target = self.path_of(digest)
         os.fchmod(fd, 0o400)
         os.utime(fd, ns=(at_ms * _NS_A_MS, at_ms * _NS_A_MS))
         durable.sync_file(fd)
         durable.make_folders(target.parent)
+        replaced = None
+        if damage is not None:
+            replaced = self.quarantine / f"{digest.hex}.is.{damage}"
+            durable.link(target, replaced)  # and not moved: there is a file under this digest at every moment
         # Power fails here: the file still waits in incoming and is read again.
         durable.rename(path, target)
         # Power fails here: the vault holds the bytes; whoever asks for them looks here.
-        return Adopted(digest, os.fstat(fd).st_size, from_unix_ms(at_ms))
+        return Adopted(digest, os.fstat(fd).st_size, from_unix_ms(at_ms), replaced)
 
-    def _adopt_foreign(self, handed: Handed, fd: int, is_stopping: Callable[[], bool]) -> Adopted | Rejected:
+    def _adopt_foreign(
+        self, handed: Handed, fd: int, damage: str | None, is_stopping: Callable[[], bool]
+    ) -> Adopted | Rejected:
         """Adopt a copy of a file that belongs to another user, who could otherwise change it in the vault."""
         copy = handed.path.with_name(f".{handed.path.name}.copy")
         copy.unlink(missing_ok=True)
@@ -193,7 +221,7 @@ class Vault:
             found = self._read_back(copy_fd, copy, is_stopping)
             if found != handed.digest:
                 return self._reject(handed, found.hex)
-            adopted = self._take_in(copy, copy_fd, handed.digest)
+            adopted = self._take_in(copy, copy_fd, handed.digest, damage)
             durable.unlink(handed.path)
             return adopted
         finally:

@@ -17,6 +17,7 @@ from evidence_store.vault import Adopted, Handed, Rejected, StoppedError, Vault
 from host_io import logs
 
 _LOG = logging.getLogger(__name__)
+VAULT_FILE_REPLACED = "STO-039"
 _SCAN_SECONDS = 1.0
 _RETRY_SECONDS = 30.0
 
@@ -131,4 +132,7 @@ class VaultWorker:
         took_ms = round((self._clock.mono() - started) * 1000)
         name = "blob.adopted" if isinstance(result, Adopted) else "blob.rejected"
         logs.event(_LOG, name, digest=handed.digest.hex, size_bytes=handed.size_bytes, took_ms=took_ms)
+        if isinstance(result, Adopted) and result.replaced is not None:
+            details = {"quarantined": result.replaced.name}
+            self._on_finding(Finding(VAULT_FILE_REPLACED, Severity.FAULT, f"vault/sha256/{result.digest.hex}", details))
         self._on_result(result)

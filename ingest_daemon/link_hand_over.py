@@ -71,9 +71,10 @@ class LinkHandOver:
         return outcome
 
     def _give_one(self, blob: SpoolBlob) -> None:
-        if vault_path(blob, self._paths).exists():
-            return
         source, target = blob.path(self._paths), self._incoming / f"{blob.digest.hex}.handed"
+        final = vault_path(blob, self._paths)
+        if not source.exists() or (final.exists() and final.samefile(source)):
+            return  # the vault has it; another file of this name there is read again by the store, and may be damaged
         if self._can_reflink and self._reflink(source, target):
             return
         try:

@@ -70,6 +70,53 @@ def test_the_same_bytes_handed_over_twice_are_kept_once_and_never_rewritten(vaul
     assert vault.waiting() == []
 
 
+@pytest.mark.parametrize("damaged", [b"fil", b"fiLm", b"film and more", b""])
+def test_good_bytes_take_the_place_of_a_file_that_was_damaged_in_the_vault(vault: Vault, damaged: bytes) -> None:
+    digest = hand_over(vault, b"film")
+    vault.adopt(vault.waiting()[0])
+    damage(vault, digest, damaged)
+    assert not vault.is_sound(digest)
+    hand_over(vault, b"film")
+    adopted = vault.adopt(vault.waiting()[0])
+    assert isinstance(adopted, Adopted)
+    assert vault.path_of(digest).read_bytes() == b"film"
+    assert vault.is_sound(digest)
+    assert adopted.replaced == vault.quarantine / f"{digest.hex}.is.{hashlib.sha256(damaged).hexdigest()}"
+    assert adopted.replaced.read_bytes() == damaged
+    assert vault.waiting() == []
+
+
+def test_damaged_bytes_take_the_place_of_nothing(vault: Vault) -> None:
+    digest = hand_over(vault, b"film")
+    vault.adopt(vault.waiting()[0])
+    hand_over(vault, b"worse", claimed=b"film")
+    assert vault.adopt(vault.waiting()[0]) == vault.held(digest)
+    assert vault.path_of(digest).read_bytes() == b"film"
+    damage(vault, digest, b"bad")
+    hand_over(vault, b"worse", claimed=b"film")
+    assert isinstance(vault.adopt(vault.waiting()[0]), Rejected)
+    assert vault.path_of(digest).read_bytes() == b"bad"  # a person decides what becomes of it
+
+
+def damage(vault: Vault, digest: Digest, content: bytes) -> None:
+    path = vault.path_of(digest)
+    path.chmod(0o600)
+    path.write_bytes(content)
+
+
+def test_the_worker_tells_of_a_damaged_file_that_it_replaced(vault: Vault) -> None:
+    digest = hand_over(vault, b"film")
+    vault.adopt(vault.waiting()[0])
+    damage(vault, digest, b"bad")
+    results = Results()
+    worker = worker_of(vault, results)
+    hand_over(vault, b"film")
+    worker.start()
+    results.wait(1)
+    worker.stop()
+    assert [(each.code, each.subject) for each in results.findings] == [("STO-039", f"vault/sha256/{digest.hex}")]
+
+
 def test_an_empty_file_is_a_file(vault: Vault) -> None:
     digest = hand_over(vault, b"")
     assert isinstance(vault.adopt(vault.waiting()[0]), Adopted)

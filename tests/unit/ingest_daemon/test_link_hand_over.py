@@ -61,6 +61,22 @@ def test_what_the_vault_holds_already_is_not_linked_again(home: Home, blob: Spoo
     assert not handed(home, blob).exists()
 
 
+def test_a_copy_that_is_the_vault_s_own_file_is_not_linked_again(home: Home, blob: SpoolBlob) -> None:
+    final = vault_path(blob, home.paths)
+    final.parent.mkdir(parents=True)
+    final.hardlink_to(blob.path(home.paths))
+    assert LinkHandOver(home.paths).give([blob]).given == [blob]
+    assert not handed(home, blob).exists()
+
+
+def test_a_good_copy_is_linked_although_the_vault_has_a_file_of_its_name(home: Home, blob: SpoolBlob) -> None:
+    final = vault_path(blob, home.paths)
+    final.parent.mkdir(parents=True)
+    final.write_bytes(b"damaged there")
+    assert LinkHandOver(home.paths).give([blob]).given == [blob]
+    assert handed(home, blob).read_bytes() == CONTENT
+
+
 def test_a_replaced_copy_takes_the_place_of_the_one_handed_over_before(home: Home, blob: SpoolBlob) -> None:
     handed(home, blob).write_bytes(b"an older, damaged copy")
     assert LinkHandOver(home.paths).give([blob]).given == [blob]
