@@ -4,6 +4,7 @@ Every station has a token of its own and sees its own uploads alone. An answer w
 bytes up to it are on the medium. The body is taken as it comes, a mebibyte at a time; Content-Length is not believed.
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +38,7 @@ VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,checksum,termination,expiration"
 MAX_UPLOAD_BYTES = 1 << 40
 BODY_TYPE = "application/offset+octet-stream"
+SILENCE_SECONDS = 45.0  # below the minute after which our own stations give up on an answer
 _BLOCK_BYTES = 1 << 20
 _CHECKSUM_MISMATCH = 460  # tus's own status
 _MOST_DIGITS = 13
@@ -64,12 +66,19 @@ class UploadApp:
     """The handlers of one store."""
 
     def __init__(
-        self, uploads: Uploads, vault: Vault, *, station_of: StationOfToken, on_finished: Callable[[], None]
+        self,
+        uploads: Uploads,
+        vault: Vault,
+        *,
+        station_of: StationOfToken,
+        on_finished: Callable[[], None],
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._uploads = uploads
         self._vault = vault
         self._station_of = station_of
         self._on_finished = on_finished
+        self._silence_seconds = silence_seconds
 
     def routes(self, prefix: str) -> list[Route]:
         """Return the routes below `prefix`."""
@@ -153,9 +162,11 @@ class UploadApp:
 
     async def _copy(self, request: Request, piece: Piece) -> None:
         gathered = bytearray()
-        cut: ClientDisconnect | None = None
+        cut: Exception | None = None
+        body = request.stream()
         try:
-            async for chunk in request.stream():
+            # A sender that lost its network says no goodbye, and would keep the upload busy for ever.
+            while (chunk := await asyncio.wait_for(anext(body, None), self._silence_seconds)) is not None:
                 gathered += chunk
                 if len(gathered) >= _BLOCK_BYTES:
                     await run_in_threadpool(piece.write, bytes(gathered))
@@ -163,6 +174,8 @@ class UploadApp:
                     self._check_room(0)
         except ClientDisconnect as error:
             cut = error
+        except TimeoutError:
+            cut = _AnswerError(HTTPStatus.REQUEST_TIMEOUT, f"nothing came for {self._silence_seconds:.0f} seconds")
         await run_in_threadpool(piece.write, bytes(gathered))  # what came before a cut came all the same
         if cut is not None:
             raise cut

@@ -31,6 +31,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 LIFE = timedelta(days=7)  # a slow line may need days; each piece that arrives counts anew
 DONE_LIFE = timedelta(hours=24)
 FLUSH_BYTES = 64 << 20
+MAX_OPEN_A_STATION = 256  # each takes two inodes; a station works on two at a time
+READ_AT_ONCE_BYTES = 1 << 30  # as much as is read while its sender waits for an answer
 
 
 class UploadState(Enum):
@@ -92,17 +94,22 @@ class Uploads:
         self._clock = clock
         self._lock = threading.Lock()
         self._writing: set[str] = set()
+        self._open: dict[str, SourceId] = {}  # those that grow
 
     def open(self) -> None:
         """Cut every file to what its record says, and finish what was finished but not moved."""
         for record in self._records():
             if record.state is UploadState.GROWING:
+                self._open[record.id] = record.station
                 self._cut(record)
                 if record.offset_bytes == record.length_bytes:
                     self._finish(record)
 
     def create(self, *, station: SourceId, digest: Digest, length_bytes: int) -> Upload:
-        """Begin an upload, for good; one of bytes that the vault holds already, or of none, is done at once."""
+        """Begin an upload, for good; one of bytes that the vault holds already, or of none, is done at once.
+
+        The vault's bytes are read for that, not only their name: what is damaged there is to be sent again.
+        """
         upload = Upload(
             id=secrets.token_hex(16),
             station=station,
@@ -112,10 +119,12 @@ class Uploads:
             state=UploadState.GROWING,
             expires_at=self._clock.now() + LIFE,
         )
-        if self._vault.held(digest) is not None:
+        held = self._vault.held(digest)
+        if held is not None and held.size_bytes == length_bytes <= READ_AT_ONCE_BYTES and self._vault.is_sound(digest):
             upload = replace(upload, offset_bytes=length_bytes, state=UploadState.DONE)
             self._write(upload)
             return upload
+        self._make_place(station)
         durable.write_file(self._part(upload.id), b"")
         self._write(upload)
         return self._finish(upload) if not length_bytes else upload
@@ -144,25 +153,23 @@ class Uploads:
             UploadBusyError: somebody else writes to it.
             UploadChecksumError: when the block is left.
         """
-        with self._lock:
-            if upload.id in self._writing:
-                raise UploadBusyError("another request writes to this upload; ask again for its offset")
-            self._writing.add(upload.id)
-        try:
+        with self._claimed(upload.id):
             current = self._read(upload.id)
             if current is None or current.state is not UploadState.GROWING or current.offset_bytes != offset_bytes:
                 at = "its end" if current is None else current.offset_bytes
                 raise UploadOffsetError(f"the upload stands at {at}, not at {offset_bytes}")
             with Piece(self, current, sha256) as piece:
                 yield piece
-        finally:
-            with self._lock:
-                self._writing.discard(upload.id)
 
     def terminate(self, upload: Upload) -> None:
-        """End an upload and remove what came of it."""
-        self._write(replace(upload, state=UploadState.GONE, expires_at=self._clock.now() + DONE_LIFE))
-        self._part(upload.id).unlink(missing_ok=True)
+        """End an upload and remove what came of it.
+
+        Raises:
+            UploadBusyError: somebody writes to it, who would bring it back.
+        """
+        with self._claimed(upload.id):
+            self._write(replace(upload, state=UploadState.GONE, expires_at=self._clock.now() + DONE_LIFE))
+            self._part(upload.id).unlink(missing_ok=True)
 
     def refused(self, digest: Digest) -> None:
         """The bytes that came under this digest were not its own: whoever asks is to begin again."""
@@ -174,10 +181,11 @@ class Uploads:
         """Remove what expired; return how many records went."""
         count = 0
         for upload in self._records():
-            if upload.expires_at > self._clock.now() or upload.id in self._writing:
+            if upload.expires_at > self._clock.now():
                 continue
             if upload.state is UploadState.GROWING:
-                self.terminate(upload)  # first gone, later forgotten
+                with contextlib.suppress(UploadBusyError):
+                    self.terminate(upload)  # first gone, later forgotten
             else:
                 self._part(upload.id).unlink(missing_ok=True)
                 self._record(upload.id).unlink(missing_ok=True)
@@ -194,6 +202,30 @@ class Uploads:
     def part(self, upload: Upload) -> Path:
         """Return the file that grows."""
         return self._part(upload.id)
+
+    @contextlib.contextmanager
+    def _claimed(self, upload_id: str) -> Iterator[None]:
+        """Keep everybody else from writing to an upload while the block runs."""
+        with self._lock:
+            if upload_id in self._writing:
+                raise UploadBusyError("another request writes to this upload; ask again for its offset")
+            self._writing.add(upload_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writing.discard(upload_id)
+
+    def _make_place(self, station: SourceId) -> None:
+        """Let the uploads of a station that nothing came to for longest go, so that it can have only so many."""
+        with self._lock:
+            mine = [upload_id for upload_id, owner in self._open.items() if owner == station]
+        too_many = len(mine) + 1 - MAX_OPEN_A_STATION
+        if too_many > 0:
+            records = [upload for upload_id in mine if (upload := self._read(upload_id)) is not None]
+            for upload in sorted(records, key=lambda upload: upload.expires_at)[:too_many]:
+                with contextlib.suppress(UploadBusyError):
+                    self.terminate(upload)
 
     def _finish(self, upload: Upload) -> Upload:
         """Hand the bytes to the vault, then say that the upload is done; repeated after a crash between the two."""
@@ -224,6 +256,10 @@ class Uploads:
             "station": upload.station,
         }
         durable.write_file(self._record(upload.id), json.dumps(members).encode())
+        with self._lock:
+            self._open.pop(upload.id, None)
+            if upload.state is UploadState.GROWING:
+                self._open[upload.id] = upload.station
 
     def _read(self, upload_id: str) -> Upload | None:
         if not _ID.fullmatch(upload_id):

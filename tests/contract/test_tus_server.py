@@ -21,8 +21,9 @@ from tusclient.exceptions import TusCommunicationError
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding
 from evidence_model.ids import SourceId
+from evidence_store import uploads as uploads_module
 from evidence_store.http_server import UPLOADS, HttpServer
-from evidence_store.upload_app import UploadApp
+from evidence_store.upload_app import SILENCE_SECONDS, UploadApp
 from evidence_store.uploads import DONE_LIFE, LIFE, Uploads, UploadState
 from evidence_store.vault import Adopted, Rejected, Vault
 from evidence_store.vault_worker import VaultWorker
@@ -95,7 +96,7 @@ def checksum(piece: bytes) -> str:
 
 
 @contextlib.contextmanager
-def store_at(root: Path, *, reserve_bytes: int = 0) -> Iterator[Store]:
+def store_at(root: Path, *, reserve_bytes: int = 0, silence_seconds: float = SILENCE_SECONDS) -> Iterator[Store]:
     clock = ManualClock()
     vault = Vault(root, reserve_bytes=reserve_bytes, clock=clock)
     vault.make_folders()
@@ -110,7 +111,7 @@ def store_at(root: Path, *, reserve_bytes: int = 0) -> Iterator[Store]:
         store.results.append(result)
 
     worker = VaultWorker(vault, clock, on_result=take, on_finding=findings.append)
-    app = UploadApp(uploads, vault, station_of=TOKENS.get, on_finished=worker.wake)
+    app = UploadApp(uploads, vault, station_of=TOKENS.get, on_finished=worker.wake, silence_seconds=silence_seconds)
     server = HttpServer(list(app.routes(UPLOADS)), host="127.0.0.1", port=0)
     server.start()
     worker.start()
@@ -178,6 +179,20 @@ def test_bytes_that_the_vault_holds_need_not_be_sent_again(store: Store) -> None
     again = store.create(content)
     assert (again.status, again.headers["upload-offset"]) == (201, "5")
     assert store.offset(again.headers["location"]) == 5
+
+
+@pytest.mark.parametrize("damaged", [b"knewn", b"kno"])
+def test_bytes_that_are_damaged_in_the_vault_are_taken_again_and_replace_them(store: Store, damaged: bytes) -> None:
+    content = b"known"
+    store.send(store.create(content).headers["location"], 0, content)
+    store.wait_held(content)
+    path = store.vault.path_of(Digest(hashlib.sha256(content).digest()))
+    path.chmod(0o600)
+    path.write_bytes(damaged)
+    again = store.create(content)
+    assert (again.status, again.headers["upload-offset"]) == (201, "0")
+    assert store.send(again.headers["location"], 0, content).status == 204
+    wait_for(lambda: path.read_bytes() == content, what="the good bytes")
 
 
 @pytest.mark.parametrize(
@@ -249,6 +264,34 @@ def test_an_unknown_upload_is_not_found_and_a_terminated_one_is_gone(store: Stor
     assert list(store.vault.uploads.glob("*.part")) == []
 
 
+def test_an_upload_that_is_being_written_is_not_terminated_and_not_brought_back(store: Store) -> None:
+    place = store.create(b"film").headers["location"]
+    upload = store.uploads.find(place.rpartition("/")[2], STATION)
+    with store.uploads.append(upload, offset_bytes=0, sha256=None) as piece:
+        piece.write(b"fi")
+        assert store.ask("DELETE", place).status == 423
+    assert store.offset(place) == 2
+    assert store.ask("DELETE", place).status == 204
+    assert store.ask("HEAD", place).status == 404
+
+
+def test_a_station_has_only_so_many_uploads_open_and_the_longest_idle_go_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads_module, "MAX_OPEN_A_STATION", 3)
+    other = store.create(b"of another", Authorization="Bearer token-2").headers["location"]
+    places = [store.create(b"film %d" % number).headers["location"] for number in range(3)]
+    store.clock.advance(1)
+    assert store.send(places[0], 0, b"f").status == 204
+    store.clock.advance(1)
+    places += [store.create(b"film %d" % number).headers["location"] for number in range(3, 5)]
+    assert [store.ask("HEAD", place).status for place in places] == [200, 404, 404, 200, 200]
+    assert store.ask("HEAD", other, Authorization="Bearer token-2").status == 200
+    assert len(list(store.vault.uploads.glob("*.part"))) == 4
+    assert store.send(places[0], 1, b"ilm 0").status == 204
+    store.wait_held(b"film 0")
+
+
 def test_uploads_expire_and_are_forgotten(store: Store) -> None:
     place = store.create(b"film").headers["location"]
     store.send(place, 0, b"fi")
@@ -286,8 +329,9 @@ def test_without_room_uploads_wait_and_nothing_is_removed(tmp_path: Path) -> Non
         store.wait_held(b"film")
 
 
-def cut_off(store: Store, place: str, announced: int, sent: bytes, **headers: str) -> None:
-    """Send less than announced, and hang up when the first of it is being written."""
+@contextlib.contextmanager
+def begun(store: Store, place: str, announced: int, sent: bytes, **headers: str) -> Iterator[socket.socket]:
+    """Send less than announced; the first of it is written then, and the connection held during the block."""
     address = urlsplit(store.url)
     lines = [f"PATCH {place} HTTP/1.1", f"Host: {address.netloc}", f"Content-Length: {announced}"]
     every = {"Tus-Resumable": "1.0.0", "Authorization": "Bearer token-1", "Content-Type": BODY, "Upload-Offset": "0"}
@@ -296,6 +340,13 @@ def cut_off(store: Store, place: str, announced: int, sent: bytes, **headers: st
     with socket.create_connection((address.hostname, address.port), timeout=20) as channel:
         channel.sendall("\r\n".join([*lines, "", ""]).encode() + sent)
         wait_for(lambda: part.stat().st_size >= MIB, what="the first bytes on the disk")
+        yield channel
+
+
+def cut_off(store: Store, place: str, announced: int, sent: bytes, **headers: str) -> None:
+    """Send less than announced, and hang up when the first of it is being written."""
+    with begun(store, place, announced, sent, **headers):
+        pass
     wait_for(lambda: not store.uploads._writing, what="the end of the request")
 
 
@@ -310,6 +361,19 @@ def test_what_came_before_a_cut_is_kept_and_a_checked_piece_is_kept_whole_or_not
     assert store.offset(checked) == 0
     assert store.send(place, at, content[at:]).status == 204
     store.wait_held(content)
+
+
+def test_a_sender_that_falls_silent_does_not_keep_its_upload_busy(tmp_path: Path) -> None:
+    content = os.urandom(3 * MIB)
+    with store_at(tmp_path / "vault", silence_seconds=0.3) as store:
+        place = store.create(content).headers["location"]
+        with begun(store, place, len(content), content[: 2 * MIB]) as silent:  # its network is gone
+            wait_for(lambda: not store.uploads._writing, what="the end of the request")
+            at = store.offset(place)
+            assert MIB <= at <= 2 * MIB
+            assert store.send(place, at, content[at:]).status == 204
+            store.wait_held(content)
+            assert silent.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
 def test_content_length_is_not_believed(store: Store) -> None:
