@@ -130,6 +130,18 @@ class CosignatureRejectedError(NoteRejectedError):
     code = "COC-046"
 
 
+class WitnessPolicyRejectedError(RefusedError):
+    """The text is not a witness policy in C2SP's form, or somebody would count twice in it."""
+
+    code = "COC-047"
+
+
+class WitnessRequestRejectedError(RefusedError):
+    """The bytes are not an `add-checkpoint` request in the strict form."""
+
+    code = "COC-048"
+
+
 # The log and its receipts
 
 
