@@ -43,6 +43,7 @@ REST_SECONDS: Final = 1.0  # a dock folder in which files just appeared is docke
 MOST_UNREST_SECONDS: Final = 20.0
 FIRST_RETRY_SECONDS: Final = 30.0
 LAST_RETRY_SECONDS: Final = 600.0
+REQUEST_REST_SECONDS: Final = 5.0  # of a request whose docking broke off before anything of it could be noted
 FREE_LOOK_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 8.0
 _FOR_GOOD: Final = frozenset(
@@ -103,6 +104,7 @@ class AgentService:
         self._places: dict[str, _Place] = {}
         self._jobs: dict[str, Job] = {}
         self._stays: dict[str, _Place | None] = {}  # of each job: the stay it was started for; None for a request
+        self._rests: dict[str, float] = {}  # of requests: not to be tried again before
         self._folder_hint = True
         self._scanned_mono = float("-inf")
         self._hints = FolderHints(self._folder_changed)
@@ -134,7 +136,7 @@ class AgentService:
     def _turn(self) -> None:
         mono = self._station.clock.mono()
         self._reap(mono)
-        self._take_requests()
+        self._take_requests(mono)
         self._look_at_folders(mono)
         self._look_at_volumes()
         for key, place in self._places.items():
@@ -143,11 +145,11 @@ class AgentService:
         self._notifier.alive()
         self._notifier.status(f"{len(self._jobs)} dockings under way, {len(self._volumes)} volumes docked")
 
-    def _take_requests(self) -> None:
+    def _take_requests(self, mono: float) -> None:
         self._hints.watch(self._station.spool.requests, recursive=False)
         for path, request in requests.waiting_requests(self._station.spool.requests):
             key = f"request:{request.session_id}"
-            if key in self._jobs:
+            if key in self._jobs or mono < self._rests.get(key, mono):
                 continue
 
             def work(patience: Patience, path: Path = path, request: requests.DockRequest = request) -> SessionResult:
@@ -162,6 +164,7 @@ class AgentService:
                     requests.done(path)  # a docking that a stop cut off is taken up again under its id
                 return result
 
+            self._rests.pop(key, None)
             self._start(key, work)
 
     def _look_at_folders(self, mono: float) -> None:
@@ -262,6 +265,8 @@ class AgentService:
         for key in [key for key, job in self._jobs.items() if job.ended]:
             job = self._jobs.pop(key)
             place = self._stays.pop(key)
+            if place is None and job.result is None:
+                self._rests[key] = mono + REQUEST_REST_SECONDS
             if place is None or self._places.get(key) is not place:
                 continue  # it was pulled out meanwhile: how that stay ended says nothing of what is plugged in now
             place.result = job.result

@@ -1,17 +1,20 @@
 """What is plugged in now is not judged by how an earlier stay in the same socket ended."""
 
 import contextlib
+import sqlite3
 import threading
 from pathlib import Path
 
+from edge_agent.by_hand import new_session_id
 from edge_agent.dock_jobs import dock_folder
 from edge_agent.docking import DockedVolume
 from edge_agent.ports import Patience
-from edge_agent.service import AgentService
+from edge_agent.requests import DockRequest, write_request
+from edge_agent.service import REQUEST_REST_SECONDS, AgentService
 from edge_agent.session_book import SessionResult
 from evidence_model.states import SessionState
 from host_io.notify import Notifier
-from tests.docking import dock_home
+from tests.docking import DockHome, dock_home, noise, put
 
 
 def _volume(fs_type: str) -> DockedVolume:
@@ -50,3 +53,40 @@ def test_a_volume_that_udev_knew_too_little_of_is_docked_again_when_it_knows_mor
         assert now is not early
         assert now.result is None
         assert service._is_due(now, 0.0), "the volume that is there now is docked"
+
+
+def test_a_request_whose_docking_could_not_even_be_noted_is_tried_again_after_a_rest(tmp_path: Path) -> None:
+    """A full disk fails a docking at once: trying again at once, for ever, would take the machine with it."""
+    home = dock_home(tmp_path / "home")
+    put(tmp_path / "card", "a.mp4", noise(1000))
+    with home.station() as station:
+        service = AgentService(
+            station, stop=threading.Event(), notifier=Notifier({}), watch_volumes=lambda _: contextlib.nullcontext()
+        )
+        session_id = new_session_id()
+        request = DockRequest(session_id=session_id, place=tmp_path / "card", recorder=None)
+        write_request(station.spool.requests, request)
+        _on_station_db(home, "create trigger full before insert on session begin select raise(abort, 'full'); end")
+
+        def tries() -> int:
+            service._turn()
+            started = list(service._jobs.values())
+            for job in started:
+                job.thread.join(10)
+            service._reap(station.clock.mono())
+            return len(started)
+
+        assert [tries(), tries(), tries()] == [1, 0, 0]
+        home.clock.advance(REQUEST_REST_SECONDS)
+        assert tries() == 1
+        _on_station_db(home, "drop trigger full")
+        home.clock.advance(REQUEST_REST_SECONDS)
+        assert [tries(), tries()] == [1, 0]
+        assert not list(station.spool.requests.iterdir())
+        assert len(home.events("footage.pulled")) == 1
+
+
+def _on_station_db(home: DockHome, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(home.home.paths.station_db)) as db:
+        db.execute(statement)
+        db.commit()
