@@ -13,7 +13,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -154,6 +154,11 @@ class Supervisor:
             watched.child.start()
         except EvidockError as error:
             self._ended(watched, status=error.exit_code, last_words=str(error))
+            return
+        except OSError as error:
+            if not watched.was_ready:
+                raise
+            self._ended(watched, status=None, last_words=str(error))  # a full disk has room again some day
             return
         self._watch(watched)
         self._keep_pid(watched)
@@ -339,6 +344,12 @@ class Supervisor:
 
 
 def _replace(path: Path, text: str) -> None:
+    """Put the text in the file's place; a full disk ends no run, and then nothing is better than what was true once."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        for stale in (part, path):
+            with suppress(OSError):
+                stale.unlink()

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from operator_cli.supervisor import back_off_seconds
+from tests.fakes.small_disk import small_disk
 from tests.workstation import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -96,6 +97,28 @@ def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
         assert [(child["id"], child["restarts"]) for child in state["children"]] == [("first", 1), ("second", 0)]
         assert state["children"][1]["says"] == "second at work"
     assert len(lines(tmp_path / "second.starts")) == 1
+
+
+@pytest.mark.root
+def test_a_full_disk_ends_no_run_and_a_program_that_dies_on_it_comes_back(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", tmp_path / "home", size_bytes=8 << 20):
+        home = tmp_path / "home"
+        with supervised(home, "first", "second") as process:
+            wait_until(lambda: "all ready" in lines(home / "reports"), what="all ready")
+            with (home / "fill").open("wb", buffering=0) as fill, suppress(OSError):
+                while fill.write(bytes(512)):
+                    pass
+            os.kill(running_pid(home, "first"), signal.SIGKILL)
+            wait_until(lambda: lines(home / "reports").count("first ready") == 2, what="the second start")
+            noted = lines(home / "run" / "first.pid")
+            assert noted in ([], lines(home / "first.starts")[-1:]), "an old process id is worse than none"
+            (home / "fill").unlink()
+            first = int(lines(home / "first.starts")[-1])
+            os.kill(first, signal.SIGKILL)
+            wait_until(lambda: lines(home / "reports").count("first ready") == 3, what="the third start")
+            assert running_pid(home, "first") == int(lines(home / "first.starts")[-1])
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=15) == 0
 
 
 def test_a_program_that_refuses_to_start_ends_the_run_with_its_own_words(tmp_path: Path) -> None:
