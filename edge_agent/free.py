@@ -20,6 +20,7 @@ from edge_agent.journal import Desk
 from edge_agent.listing import listed_file
 from edge_agent.ports import Patience
 from edge_agent.profile import Profile
+from edge_agent.settle import Stamp
 from edge_agent.station import Station
 from edge_agent.volume import UnsafePathError, VolumeRoot
 from evidence_model.digests import Digest
@@ -148,7 +149,7 @@ def _decide(
         receipt_verified=item.receipted,
         spool_copy_reread=item.reread_seq is not None,
         locked=item.locked or listed_file(volume, profile, item.raw_path, status).locked,
-        same_size_and_stamp=(status.st_size, status.st_mtime_ns) == (item.size_bytes, item.mtime_ns),
+        same_size_and_stamp=Stamp(status.st_size, status.st_mtime_ns).row == (item.size_bytes, item.mtime_ns),
         item_digest=item.digest,
         recorder_digest=digest,
         has_holes=item.flawed,

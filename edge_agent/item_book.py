@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_agent.facts import Pulled
 from edge_agent.listing import ListedFile
 from edge_agent.profile import FileKind
-from edge_agent.settle import Stamp
+from edge_agent.settle import Stamp, storable_ns
 from evidence_model.digests import Digest
 from evidence_model.ids import AssetId, RecorderId, SessionId
 
@@ -67,7 +67,7 @@ class ItemBook:
         """Return items that may be this very file: same recorder, path, size and stamp."""
         rows = self._db.execute(
             f"{_KNOWN} where recorder_id = ? and raw_path = ? and size_bytes = ? and mtime_ns = ?",
-            (recorder_id, raw_path, stamp.size_bytes, stamp.mtime_ns),
+            (recorder_id, raw_path, *stamp.row),
         )
         return [_item(row) for row in rows]
 
@@ -100,7 +100,7 @@ class ItemBook:
                 pulled.session_id,
                 listed.raw_path,
                 pulled.size_bytes,
-                listed.mtime_ns,
+                storable_ns(listed.mtime_ns),
                 pulled.digest.raw,
                 pulled.head_digest,
                 pulled.tail_digest,
@@ -114,7 +114,7 @@ class ItemBook:
 
     def restamp(self, asset_id: AssetId, *, mtime_ns: int) -> None:
         """Note that the recorder shows the same bytes under another stamp now, so that they are known by it."""
-        self._db.execute("update item set mtime_ns = ? where asset_id = ?", (mtime_ns, asset_id))
+        self._db.execute("update item set mtime_ns = ? where asset_id = ?", (storable_ns(mtime_ns), asset_id))
 
     def proved_whole(self, asset_id: AssetId) -> None:
         """Note that the same bytes came once more, read without a flaw."""
@@ -140,7 +140,7 @@ class ItemBook:
         row = self._db.execute(
             "select part_name, synced_bytes, synced_digest from partial_copy"
             " where recorder_id = ? and raw_path = ? and size_bytes = ? and mtime_ns = ?",
-            (recorder_id, raw_path, stamp.size_bytes, stamp.mtime_ns),
+            (recorder_id, raw_path, *stamp.row),
         ).fetchone()
         return PartialCopy(**row) if row else None
 
@@ -152,8 +152,7 @@ class ItemBook:
             (
                 recorder_id,
                 raw_path,
-                stamp.size_bytes,
-                stamp.mtime_ns,
+                *stamp.row,
                 copy.part_name,
                 copy.synced_bytes,
                 copy.synced_digest,
@@ -175,7 +174,7 @@ class ItemBook:
             " on conflict (recorder_id, raw_path) do update set missing_seq ="
             " iif(size_bytes = excluded.size_bytes and mtime_ns = excluded.mtime_ns, missing_seq, null),"
             " size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns",
-            [(recorder_id, file.raw_path, file.size_bytes, file.mtime_ns, session_id) for file in files],
+            [(recorder_id, file.raw_path, file.size_bytes, storable_ns(file.mtime_ns), session_id) for file in files],
         )
 
     def came(self, recorder_id: RecorderId, raw_path: bytes) -> None:
@@ -271,7 +270,7 @@ class ItemBook:
         """Return the files of which no item of that path, size and stamp is known; for counting beforehand."""
         rows = self._db.execute("select raw_path, size_bytes, mtime_ns from item where recorder_id = ?", (recorder_id,))
         known = {(row[0], row[1], row[2]) for row in rows}
-        return [file for file in files if (file.raw_path, file.size_bytes, file.mtime_ns) not in known]
+        return [file for file in files if (file.raw_path, file.size_bytes, storable_ns(file.mtime_ns)) not in known]
 
 
 def _item(row: sqlite3.Row) -> KnownItem:

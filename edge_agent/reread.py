@@ -46,6 +46,7 @@ _FAST_BYTES_PER_SECOND: Final = 256 << 20  # no recorder behind USB is as fast; 
 _MAKE_WAY_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.5
 TRY_AGAIN_SECONDS: Final = 300.0
+_PAUSE_SECONDS: Final = 5.0
 # What says that the medium does not give the bytes back. Anything else (no descriptor or memory left, no permission)
 # is ours, and says nothing about the copy.
 _OF_THE_MEDIUM: Final = frozenset({errno.EIO, errno.EREMOTEIO, errno.EBADMSG, errno.EUCLEAN, errno.ENODATA})
@@ -148,16 +149,22 @@ class Rereader:
         return found
 
     def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # copying and people come first
         try:
-            self._read_on()
+            while not self._closing:
+                try:
+                    self._read_on()
+                except Exception:  # noqa: BLE001 - a database that cannot be read now; nobody else does this work
+                    _LOG.exception("reread.stopped")
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._closing, _PAUSE_SECONDS)
         finally:
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()
 
     def _read_on(self) -> None:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # copying and people come first
         with self._journal.desk() as desk, ThreadPoolExecutor(1, thread_name_prefix="chunks") as helper:
             while batch := self._next_batch(desk):
                 try:
@@ -198,8 +205,13 @@ class Rereader:
                 if self._closing:
                     return []
                 taken = [self._waiting.popleft() for _ in range(min(_MOST_FILES, len(self._waiting)))]
-            for place, asset_id in enumerate(taken):
-                item = desk.items.find(asset_id)
+            try:
+                found = [desk.items.find(asset_id) for asset_id in taken]
+            except BaseException:
+                with self._changed:
+                    self._waiting.extendleft(reversed(taken))
+                raise
+            for place, (asset_id, item) in enumerate(zip(taken, found, strict=True)):
                 if item is not None and item.reread_seq is None:
                     batch.append(item)
                     total_bytes += item.size_bytes

@@ -19,6 +19,7 @@ from edge_agent.item_book import KnownItem
 from edge_agent.journal import AgentJournal, Desk
 from edge_agent.listing import ListedFile
 from edge_agent.ports import Patience
+from edge_agent.settle import storable_ns
 from edge_agent.spool import Part, Spool
 from evidence_model.ids import AssetId, SessionId
 from evidence_model.instants import unix_ms
@@ -241,7 +242,7 @@ class Sealer:
         if known is None:
             event = desk.say(footage_pulled(pulled, station=self._journal.station))
             desk.items.add(pulled, pulled_seq=event.seq, at_unix_ms=now)
-        elif known.mtime_ns != pulled.listed.mtime_ns:
+        elif known.mtime_ns != storable_ns(pulled.listed.mtime_ns):
             desk.items.restamp(pulled.asset_id, mtime_ns=pulled.listed.mtime_ns)
         if known is not None and not pulled.findings:
             desk.items.proved_whole(pulled.asset_id)

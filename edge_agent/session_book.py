@@ -108,6 +108,7 @@ class SessionRow:
     ended_unix_ms: int | None = None
 
 
+_MOST: Final = (1 << 63) - 1  # a column of SQLite counts no further
 _COLUMNS: Final = tuple(column.name for column in fields(SessionRow))
 _FIXED: Final = frozenset({"session_id", "place", "port_path", "started_unix_ms"})
 
@@ -250,6 +251,8 @@ def _stored(value: object) -> object:
     """Return a member of `SessionRow` as its column holds it."""
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, int):
+        return min(value, _MOST)  # a sum of sizes that lie
     if isinstance(value, list):
         return json.dumps([finding.as_json() for finding in value[:MAX_FINDINGS_KEPT]], ensure_ascii=False)
     return value

@@ -8,8 +8,16 @@ Pure: looks come in with the time they were taken.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Final
 
 from evidence_model.instants import EPOCH
+
+STAMP_LIMITS: Final = (-(1 << 63), (1 << 63) - 1)  # what station.db counts in nanoseconds: 1677 to 2262
+
+
+def storable_ns(mtime_ns: int) -> int:
+    """Return a stamp as station.db keeps it, cut at its limits; the exact one stands in the signed event."""
+    return max(STAMP_LIMITS[0], min(mtime_ns, STAMP_LIMITS[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,11 @@ class Stamp:
 
     size_bytes: int
     mtime_ns: int
+
+    @property
+    def row(self) -> tuple[int, int]:
+        """Return it as the columns of station.db hold it."""
+        return self.size_bytes, storable_ns(self.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from enum import Enum
 from edge_agent.listing import ListedFile
 from edge_agent.media_facts import MediaFacts
 from edge_agent.profile import ContainerClock, Profile
+from edge_agent.settle import STAMP_LIMITS
 from edge_agent.volume_facts import StampMeaning
 from evidence_model.canonical import Json
 from evidence_model.instants import wire_instant
@@ -132,6 +133,9 @@ def _name(listed: ListedFile, profile: Profile) -> TimeWitness:
 
 
 def _file_system(listed: ListedFile, profile: Profile, meaning: StampMeaning) -> TimeWitness:
+    if listed.mtime_ns in STAMP_LIMITS:
+        cut = Unknown("before 1677 or after 2262; the exact stamp stands in footage.pulled")
+        return TimeWitness(witness=Witness.FILE_SYSTEM, raw=cut, at=cut, basis=ZoneBasis.MOUNT)
     raw = Known(str(listed.mtime_ns))
     try:
         wall = WallTime.of_naive_unix_ns(listed.mtime_ns)

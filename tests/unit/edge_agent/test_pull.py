@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.inspection import inspect
 from edge_agent.progress import Progress
 from evidence_model.digests import CHUNK_BYTES
 from evidence_model.states import SessionState
@@ -544,6 +545,27 @@ def test_random_trees_are_copied_whole(dock: DockHome, card: Path) -> None:
     dock.check_sound()
     dock.check_has(card)
     dock.check_all_reread()
+
+
+def test_case_14_a_stamp_far_beyond_the_year_2262_is_signed_as_it_is(dock: DockHome, card: Path) -> None:
+    far_ns = 10_000_000_000 * 10**9 + 7  # the year 2286; nanoseconds no longer fit into 64 bits
+    path = put(card, "a.mp4", noise(2 * MIB), mtime_ns=far_ns)
+    if path.stat().st_mtime_ns != far_ns:
+        pytest.skip("this file system ends before")
+    dock.look_into = inspect
+    cut = dock.dock(card, files=Faults(gone_at={b"a.mp4": MIB}).files)
+    assert cut.state is SessionState.INTERRUPTED
+    assert dock.dock(card).ok
+    (pulled,) = dock.events("footage.pulled")
+    assert pulled.body["mtime_ns"] == str(far_ns)
+    (reread,) = dock.events("footage.reread")
+    witnesses = str(reread.body["time_witnesses"])
+    assert "after 2262" in witnesses
+    assert str(2**63 - 1) not in witnesses
+    assert [file.is_new for file in dock.dock(card).files] == [False]
+    path.unlink()
+    assert dock.dock(card).ok
+    dock.check_sound()
 
 
 def test_progress_counts_to_the_end(dock: DockHome, card: Path) -> None:

@@ -88,6 +88,17 @@ def test_a_size_that_lies_is_read_to_the_end_and_both_are_said(
     assert "EDGE-112" in dock.findings()
 
 
+def test_sizes_that_lie_beyond_any_sum_hold_no_other_file_back(dock: DockHome, tmp_path: Path) -> None:
+    files = {b"%d.mp4" % number: FuseFile(noise(MIB), size=(1 << 63) - 1, direct=True) for number in range(3)}
+    with fuse_recorder(tmp_path / "card", files | {b"good.mp4": FuseFile(noise(MIB, seed=2))}) as recorder:
+        result = dock.dock(recorder.folder)
+    assert (result.state, result.problem) == (SessionState.WAITING, "EDGE-101")
+    assert [file.raw_path for file in result.files] == [b"good.mp4"]
+    (docked,) = dock.events("recorder.docked")
+    assert docked.body["byte_count"] == str(3 * ((1 << 63) - 1) + MIB)
+    dock.check_sound()
+
+
 def test_a_recorder_that_hangs_delays_no_other(dock: DockHome, tmp_path: Path) -> None:
     hanging, go_on = threading.Event(), threading.Event()
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent import reread
 from edge_agent.reread import TRY_AGAIN_SECONDS
 from edge_agent.service import AgentService
 from evidence_model.states import SessionState
-from host_io import durable
+from host_io import durable, sqlite
+from host_io.config import HomePaths
 from host_io.notify import Notifier
+from host_io.station_db import open_station_db
 from tests.docking import DockHome, dock_home, noise, put
 from tests.workstation import wait_until
 
@@ -58,6 +61,22 @@ def test_a_copy_that_could_not_be_looked_at_is_not_condemned_and_read_again_a_wh
         dock.clock.advance(TRY_AGAIN_SECONDS)
         wait_until(lambda: dock.rows("select count(*) from item where reread_seq is null") == [(0,)])
     dock.check_sound()
+    dock.check_all_reread()
+
+
+def test_a_database_that_cannot_be_opened_for_a_moment_does_not_end_rereading_for_good(
+    dock: DockHome, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reread, "_PAUSE_SECONDS", 0.01)
+    refused = threading.Semaphore(3)
+
+    def refuse(paths: HomePaths) -> object:
+        if threading.current_thread().name.startswith("reread") and refused.acquire(blocking=False):
+            raise sqlite.DatabaseUnavailableError("no descriptor left")
+        return open_station_db(paths)
+
+    monkeypatch.setattr("edge_agent.journal.open_station_db", refuse)
+    assert dock.dock(card).ok
     dock.check_all_reread()
 
 
