@@ -68,6 +68,7 @@ class ListingLimits:
     """Against volumes made to exhaust the station; far beyond what any recorder holds."""
 
     depth: int = 128
+    path_bytes: int = 8 << 10  # twice what a program can name in one call; more would not fit into an event
     entries: int = 250_000
     waiting_path_bytes: int = 32 << 20  # names of folders found and not yet gone into
 
@@ -134,6 +135,9 @@ def walk(
                         volume.check_present()
                         return
                     raw_path = folder + b"/" + name if folder else name
+                    if len(raw_path) > bounds.path_bytes:
+                        yield _not_listed("EDGE-203", raw_path, f"a path of more than {bounds.path_bytes} bytes")
+                        continue
                     entry = _look_at(volume, profile, raw_path, fd, name)
                     if isinstance(entry, bytes):
                         if entry.count(b"/") + 1 > bounds.depth:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import random
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -531,6 +532,31 @@ def test_names_of_any_bytes_never_touch_our_disk(dock: DockHome, card: Path) -> 
     assert set(dock.copies()) == set(names)
     ours = {path.name for path in dock.spool.rglob("*")}
     assert all(name.isascii() and name.replace("-", "").replace(".", "").isalnum() for name in ours)
+
+
+@pytest.mark.parametrize("depth", [30, 100])
+def test_a_path_too_long_for_an_event_is_a_finding_and_the_rest_is_pulled(
+    dock: DockHome, card: Path, depth: int
+) -> None:
+    put(card, "good.mp4", b"good")
+    folder = os.open(card, os.O_RDONLY)
+    try:
+        for _ in range(depth):
+            os.mkdir(b"d" * 250, dir_fd=folder)
+            following = os.open(b"d" * 250, os.O_RDONLY, dir_fd=folder)
+            os.close(folder)
+            folder = following
+        os.close(os.open("deep.mp4", os.O_WRONLY | os.O_CREAT, dir_fd=folder))
+        os.utime("deep.mp4", ns=(OLD_NS, OLD_NS), dir_fd=folder)
+    finally:
+        os.close(folder)
+    result = dock.dock(card)
+    assert result.state is SessionState.PULLED
+    names = {file.raw_path.rsplit(b"/", 1)[-1] for file in result.files}
+    assert names == ({b"good.mp4", b"deep.mp4"} if depth == 30 else {b"good.mp4"})
+    assert ("EDGE-203" in dock.findings()) == (depth == 100)
+    dock.check_sound()
+    shutil.rmtree(card)  # which no tool by path could do later
 
 
 def test_random_trees_are_copied_whole(dock: DockHome, card: Path) -> None:
