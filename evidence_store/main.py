@@ -31,7 +31,7 @@ from evidence_store.upload_app import UploadApp
 from evidence_store.uploads import Uploads
 from evidence_store.vault import Vault
 from host_io import durable, logs
-from host_io.broker_access import broker_address, centre_account, centre_client_id
+from host_io.broker_access import broker_address, centre_account, client_id
 from host_io.clock import SystemClock
 from host_io.config import HomeConfig, HomePaths, read_config
 from host_io.keys import read_signing_key
@@ -119,10 +119,11 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         sequencer = Sequencer(parts, trust)
         sequencer.open()
         inbox = Inbox()
+        account = centre_account(paths)
         link = MqttLink(
             address=lambda: broker_address(paths, config.broker),
-            account=centre_account(paths),
-            client_id=centre_client_id(trust.site),
+            account=account,
+            client_id=client_id(account, trust.site),
             subscriptions=(every_station(trust.site, Channel.EVENTS),),
             on_message=inbox.message,
             on_state=lambda state: service.greet() if state is LinkState.UP else None,

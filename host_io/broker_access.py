@@ -1,5 +1,7 @@
 """Where a home's MQTT broker is, and as whom its programs speak to it."""
 
+import hashlib
+import hmac
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,14 +100,14 @@ def station_account(paths: HomePaths, station: SourceId) -> Account:
     return Account(station_user(station), read_secret(secret_path(paths, station_user(station))))
 
 
-def centre_client_id(site: SourceId) -> str:
-    """Return the name of the centre's persistent session; one process at a time may use it."""
-    return f"evidock-{site}-centre"
+def client_id(account: Account, site: SourceId) -> str:
+    """Return the name of an account's persistent session at the broker; one process at a time may use it.
 
-
-def station_client_id(site: SourceId, station: SourceId) -> str:
-    """Return the name of a station's persistent session; one process at a time may use it."""
-    return f"evidock-{site}-station-{station}"
+    It is always the same, and nobody guesses it without the password: whoever connects under this name, as whatever
+    user, takes the session over and throws its owner out.
+    """
+    secret = hmac.new(account.password.encode(), f"evidock session {site} {account.user}".encode(), hashlib.sha256)
+    return f"evidock-{account.user}-{secret.hexdigest()[:24]}"
 
 
 def broker_file(paths: HomePaths) -> Path:

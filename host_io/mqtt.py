@@ -204,7 +204,7 @@ class MqttLink:
             self._changed.notify_all()
         if not news:
             return
-        event(_LOG, f"mqtt.{state.value}", client=self._client_id, problem=problem)
+        event(_LOG, f"mqtt.{state.value}", user=self._account.user, problem=problem)
         if self._on_state is not None:
             try:
                 self._on_state(state)

@@ -20,7 +20,7 @@ from typing import Final
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from evidence_model.topics import Channel, station_topic
-from host_io.broker_access import broker_address, station_account, station_client_id
+from host_io.broker_access import broker_address, client_id, station_account
 from host_io.config import HomeConfig, HomePaths
 from host_io.logs import event
 from host_io.mqtt import LinkState, MqttLink, PublishRefusedError
@@ -89,7 +89,7 @@ class IngestService:
         self._link = MqttLink(
             address=partial(broker_address, self._paths, self._config.broker),
             account=account,
-            client_id=station_client_id(self._config.site, self._station),
+            client_id=client_id(account, self._config.site),
             subscriptions=self._inbox.topics,
             on_message=self._inbox.put,
             on_state=lambda state: self._mail.put(partial(self._link_turned, state)),

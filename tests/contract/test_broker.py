@@ -1,6 +1,7 @@
 """What `Broker` promises of the embedded nats-server: private, alone, back on its port, and never an orphan."""
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence_model.ids import SourceId
 from evidence_model.topics import Channel, station_topic
 from host_io import broker as broker_module
 from host_io.broker import Broker, BrokerFailedError, BrokerMissingError, find_nats_server
@@ -21,6 +23,7 @@ from host_io.broker_access import (
     BrokerUnreachableError,
     broker_address,
     centre_account,
+    client_id,
     station_account,
 )
 from host_io.broker_config import permissions
@@ -198,6 +201,34 @@ def test_each_user_may_do_what_its_role_needs_and_no_more(paths: HomePaths, brok
     with link:
         assert link.wait_connected(20)
         assert "does not let us subscribe" in link.problem
+
+
+def test_nobody_takes_over_a_session_whose_password_it_does_not_know(
+    paths: HomePaths, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    account = station_account(paths, STATION)
+    name = client_id(account, SITE)
+    assert name == client_id(station_account(paths, STATION), SITE)  # the broker keeps what came while we were away
+    guesses = [
+        client_id(Account(account.user, ""), SITE),
+        client_id(Account(account.user, station_account(paths, OTHER_STATION).password), SITE),
+        client_id(account, SourceId("site-2")),
+        f"evidock-{SITE}-{account.user}",
+    ]
+    states: list[LinkState] = []
+    with MqttLink(address=lambda: broker.address, account=account, client_id=name, on_state=states.append) as link:
+        assert link.wait_connected(20)
+        for guess in guesses:
+            other = MqttLink(
+                address=lambda: broker.address, account=station_account(paths, OTHER_STATION), client_id=guess
+            )
+            with other:
+                assert other.wait_connected(20)
+                link.publish(station_topic(SITE, STATION, Channel.EVENTS), b"still here").result(20)
+        assert states == [LinkState.UP]
+    assert caplog.records
+    assert not [record for record in caplog.records if name in str(vars(record))]
 
 
 def test_the_address_needs_a_started_broker(paths: HomePaths) -> None:

@@ -26,7 +26,7 @@ from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.ids import SourceId
 from evidence_model.messages import BlobRef, blobs_of
 from evidence_model.topics import Channel, checkpoints_topic, every_station, parse_station_topic, station_topic
-from host_io.broker_access import Account, BrokerAddress, centre_client_id
+from host_io.broker_access import Account, BrokerAddress, client_id
 from host_io.mqtt import LinkState, MqttLink
 from tests.homes import STATION, Home
 
@@ -47,7 +47,7 @@ class FakeCentre:
         self.link = MqttLink(
             address=address,
             account=account,
-            client_id=centre_client_id(home.config.site),
+            client_id=client_id(account, home.config.site),
             subscriptions=[every_station(home.config.site, Channel.EVENTS)],
             on_message=self._hear,
             on_state=self._greet,

@@ -13,7 +13,7 @@ from typing import Self
 from chain_of_custody.receipt import VerifiedReceipt, parse_receipt, verify_receipt
 from evidence_model.topics import Channel, station_topic
 from host_io.broker import Broker
-from host_io.broker_access import broker_address, station_account, station_client_id
+from host_io.broker_access import broker_address, client_id, station_account
 from host_io.config import BrokerConfig, HomePaths
 from host_io.mqtt import MqttLink
 from tests.brokers import wait_for
@@ -67,10 +67,11 @@ class StationLink:
         self.station = station
         self._lock = threading.Lock()
         self._receipts: dict[bytes, bytes] = {}
+        account = station_account(paths, station.id)
         self._link = MqttLink(
             address=lambda: broker_address(paths, BrokerConfig()),
-            account=station_account(paths, station.id),
-            client_id=station_client_id(SITE, station.id),
+            account=account,
+            client_id=client_id(account, SITE),
             subscriptions=[station_topic(SITE, station.id, Channel.RECEIPTS)],
             on_message=self._hear,
         )
