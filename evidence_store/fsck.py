@@ -8,27 +8,43 @@ keys and enrolled keys with each other. The catalogue is a view: where it differ
 import contextlib
 import fcntl
 import os
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from evidence_model.digests import Digest
-from evidence_model.errors import EvidockError
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from evidence_store.centre_book import CentreBook, Moment, open_centre_db
 from evidence_store.errors import CentreJournalLostError
 from evidence_store.fsck_bytes import Progress, hash_files
 from evidence_store.fsck_catalogue import check_catalogue
-from evidence_store.fsck_chains import DATABASE_DAMAGED, ChainCheck, SpoolFile, check_items, spool_files
+from evidence_store.fsck_chains import (
+    DATABASE_DAMAGED,
+    ENVELOPE_ALTERED,
+    UNREADABLE_DATABASE,
+    ChainCheck,
+    SpoolFile,
+    check_items,
+    read_only,
+    spool_files,
+)
 from evidence_store.fsck_facts import LogFacts
+from evidence_store.fsck_holdings import Holdings, is_plain
 from evidence_store.fsck_log import LogCheck
 from evidence_store.fsck_trust import TrustCheck, check_names
-from evidence_store.fsck_vault import SPOOL_FILE_MISSING, VaultListing, check_hashed, check_vault_names
+from evidence_store.fsck_vault import (
+    SPOOL_FILE_MISSING,
+    VaultListing,
+    check_hashed,
+    check_vault_names,
+    is_handed_over,
+)
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
+from host_io.trust import TrustMissingError
 
 SayProgress = Callable[[int, int], None]
 _EXIT_CODE = {Severity.NOTE: 0, Severity.FAULT: 1, Severity.DAMAGE: 5}
@@ -76,10 +92,11 @@ def verify_home_summary(
     result = HomeVerification()
     result.findings += _Verification(paths, result, workers=workers, progress=progress).run()
     result.seconds = clock.mono() - started
-    if paths.centre_db.exists():
-        with contextlib.suppress(sqlite3.Error, EvidockError, OSError):  # a copy may be read-only
-            db = open_centre_db(paths)
-            with contextlib.closing(db):
+    with contextlib.suppress(*UNREADABLE_DATABASE):  # a copy may be read-only
+        with read_only(paths.centre_db) as db:  # another database in its place, or a damaged one, is left as it is
+            is_ours = db.execute("select 1 from sqlite_master where name = 'centre_moment'").fetchone() is not None
+        if is_ours:
+            with contextlib.closing(open_centre_db(paths)) as db:
                 CentreBook(db, clock).happened(Moment.VERIFICATION)
     return result
 
@@ -101,10 +118,13 @@ class _Verification:
         self._result = result
         self._workers = workers
         self._say = progress
-        self._trust = TrustCheck(paths)
         self._facts = LogFacts()
         self._is_running = _is_running(paths)
         self._promised: dict[Digest, str] = {}
+        self._holdings = Holdings.of(paths)
+        self._trust = TrustCheck(paths, self._holdings.signers)
+        self._unmade: dict[Path, int] = {}  # databases that are not there, and how many of their events the log has
+        self._log_was_seen = False
 
     def run(self) -> Iterator[Finding]:
         """Yield what is wrong, part by part; the bytes are hashed while the log is audited."""
@@ -117,10 +137,12 @@ class _Verification:
             yield from self._check_records()
             yield from faults
             for file in missing:
-                subject = str(file.path.relative_to(self._paths.root))
-                yield Finding(SPOOL_FILE_MISSING, Severity.DAMAGE, subject)
-            if (self._paths.vault / "sha256").is_dir():
-                yield from check_vault_names(listing, self._paths.root, self._facts, promised=self._promised)
+                if not is_handed_over(self._paths.vault, file.digest):
+                    subject = str(file.path.relative_to(self._paths.root))
+                    yield Finding(SPOOL_FILE_MISSING, Severity.DAMAGE, subject)
+            if self._holdings.stores:
+                vault = self._paths.vault
+                yield from check_vault_names(listing, self._paths.root, vault, self._facts, promised=self._promised)
             for hashed in hashing.result():
                 self._result.files += 1
                 self._result.bytes += hashed.size_bytes
@@ -128,6 +150,7 @@ class _Verification:
                 yield from check_hashed(hashed, self._paths.root, self._facts, in_vault=in_vault)
 
     def _check_records(self) -> Iterator[Finding]:
+        yield from self._holdings.findings
         self._trust.read()
         log = self._log_check()
         if log is not None:
@@ -138,6 +161,14 @@ class _Verification:
         yield from self._trust.check(self._facts)
         yield from check_names(self._trust, self._facts)
         yield from self._check_chains(log)
+        if self._trust.is_missing:
+            is_awaited = not self._holdings.stores and not self._log_was_seen  # a new station, before it has a centre
+            severity = Severity.NOTE if is_awaited else Severity.DAMAGE
+            yield Finding(TrustMissingError.code, severity, "trust.json")
+        is_empty = log is not None and log.is_empty
+        yield from self._holdings.check(log_is_empty=log is None or is_empty, unmade=self._unmade)
+        if is_empty:
+            yield from self._holdings.check_empty_log(was_seen=self._log_was_seen)
         if log is not None:
             yield from check_catalogue(self._paths.catalogue_db, log_size=log.size, leaf_at=log.leaf)
 
@@ -152,27 +183,33 @@ class _Verification:
         return check
 
     def _check_chains(self, log: LogCheck | None) -> Iterator[Finding]:
-        log_key, centre_key = self._trust.log_key, self._trust.centre_key
-        if log_key is None or centre_key is None:
-            return
-        for path in (self._paths.station_db, self._paths.centre_db):
+        trust = self._trust.trust
+        owners = {
+            self._paths.station_db: self._holdings.station,
+            self._paths.centre_db: trust.centre.id if trust is not None else None,
+        }
+        for path, owner in owners.items():
             check = ChainCheck(
                 path=path,
                 keys=self._trust.verifiers(),
-                centre_key=centre_key,
-                log_key=log.log_key if log else log_key,
+                centre_key=self._trust.centre_key,
+                log_key=log.log_key if log else self._trust.log_key,
                 log_size=log.size if log and log.head else None,
                 leaf_at=log.leaf if log else lambda _: None,
                 root_at=log.root_at if log else lambda _: None,
                 is_running=self._is_running,
+                source=owner,
             )
             yield from check.run()
-            if path == self._paths.centre_db and log is not None and self._trust.trust is not None:
-                said = self._facts.last_seq_of.get(self._trust.trust.centre.id, 0)
-                if check.event_count < said:
-                    details = {"holds": str(check.event_count), "logged": str(said)}
-                    yield Finding(CentreJournalLostError.code, Severity.DAMAGE, path.name, details)
-            if path == self._paths.station_db and path.exists():
+            self._log_was_seen = self._log_was_seen or check.has_seen_log
+            said = self._facts.last_seq_of.get(owner, 0) if owner else 0
+            if check.is_unmade:
+                self._unmade[path] = said
+            elif check.is_whole and check.event_count < said:
+                code = CentreJournalLostError.code if path == self._paths.centre_db else ENVELOPE_ALTERED
+                details = {"holds": str(check.event_count), "logged": str(said)}
+                yield Finding(code, Severity.DAMAGE, path.name, details)
+            if path == self._paths.station_db and check.is_whole:
                 self._promised |= check.promised
                 self._result.events = max(self._result.events, check.event_count)
                 with _database_faults(path.name) as faults:
@@ -181,7 +218,7 @@ class _Verification:
 
     def _spool(self) -> tuple[list[SpoolFile], list[SpoolFile], list[Finding]]:
         """Return the spool's files that are there, those that are not, and why neither can be said."""
-        if not self._paths.station_db.exists():
+        if not is_plain(self._paths.station_db):
             return [], [], []
         there: list[SpoolFile] = []
         missing: list[SpoolFile] = []
@@ -196,14 +233,14 @@ def _database_faults(name: str) -> Iterator[list[Finding]]:
     findings: list[Finding] = []
     try:
         yield findings
-    except (sqlite3.DatabaseError, EvidockError) as error:
+    except UNREADABLE_DATABASE as error:
         findings.append(Finding(DATABASE_DAMAGED, Severity.DAMAGE, name, {"why": str(error)[:200]}))
 
 
 def _is_running(paths: HomePaths) -> bool:
     """Say whether a store works on this home now."""
     try:
-        fd = os.open(paths.run / "store.lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(paths.run / "store.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -1,6 +1,6 @@
 """Does the catalogue say what the log says? If not, nothing is lost: it is a view, and is made again."""
 
-import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -9,9 +9,8 @@ from pathlib import Path
 import sqlite_utils
 
 from chain_of_custody.leaf import Leaf
-from evidence_model.errors import EvidockError
 from evidence_model.findings import Finding, Severity
-from evidence_store.catalogue import open_catalogue_db
+from evidence_store.fsck_chains import UNREADABLE_DATABASE, read_only
 
 CATALOGUE_DIFFERS = "STO-072"
 TABLES = frozenset({"applied", "event", "source", "blob", "item", "recording", "dock", "dock_entry", "tag", "note"})
@@ -19,14 +18,14 @@ TABLES = frozenset({"applied", "event", "source", "blob", "item", "recording", "
 
 def check_catalogue(path: Path, *, log_size: int, leaf_at: Callable[[int], Leaf | None]) -> Iterator[Finding]:
     """Yield at most one note: what is the first thing in which the catalogue differs from the log."""
-    if not path.exists():
+    if not os.path.lexists(path):
         if log_size:
             yield Finding(CATALOGUE_DIFFERS, Severity.NOTE, path.name, {"why": "it is not there"})
         return
     try:
-        with contextlib.closing(open_catalogue_db(path, read_only=True)) as db:
+        with read_only(path) as db:
             why = _difference(db, log_size, leaf_at)
-    except (sqlite3.DatabaseError, EvidockError) as error:
+    except UNREADABLE_DATABASE as error:
         why = str(error)[:200]
     if why:
         yield Finding(CATALOGUE_DIFFERS, Severity.NOTE, path.name, {"why": why})

@@ -1,6 +1,8 @@
 """Are a signer's own records whole: the database, every envelope in it, their chain, and the receipts it holds?"""
 
 import contextlib
+import errno
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -17,17 +19,24 @@ from chain_of_custody.leaf import Leaf, leaf_from_parts, verify_leaf_signature
 from chain_of_custody.receipt import verify_receipt
 from chain_of_custody.signatures import KeyId, Verifier
 from evidence_model.digests import Digest
-from evidence_model.errors import DamageError, RefusedError
+from evidence_model.errors import DamageError, EvidockError, RefusedError
 from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
+from evidence_model.ids import SourceId
 from evidence_model.messages import blobs_of
 from evidence_store.errors import LogSetBackError
+from evidence_store.fsck_holdings import is_plain
 from host_io import sqlite
 
 DATABASE_DAMAGED = "STO-066"
 ENVELOPE_ALTERED = "STO-067"
 RECEIPT_CONTRADICTED = "STO-068"
 ROW_ALTERED = "STO-075"
+
+UNREADABLE_DATABASE = (sqlite3.Error, EvidockError, OSError, LookupError, TypeError, ValueError, OverflowError)
+"""What reading a database may raise that somebody else wrote: no database, no such column, a value of another kind."""
+
+_PLACES = frozenset({"footage", "blobs"})
 
 LeafAt = Callable[[int], Leaf | None]
 RootAt = Callable[[int], bytes | None]
@@ -39,19 +48,24 @@ class ChainCheck:
 
     path: Path
     keys: Mapping[KeyId, Verifier]
-    centre_key: bytes
-    log_key: bytes
+    centre_key: bytes | None  # None: not known here, so receipts are not looked at
+    log_key: bytes | None
     log_size: int | None
     leaf_at: LeafAt
     root_at: RootAt
     is_running: bool
+    source: SourceId | None = None  # whose journal it must be; None: not known
     event_count: int = 0
+    is_whole: bool = False  # it was read to its end
+    has_seen_log: bool = False  # something in it was in the log
+    is_unmade: bool = False  # there is no file, or a program died while it made it
     promised: dict[Digest, str] = field(default_factory=dict)  # blobs of which a receipt says that they were verified
     pulled: dict[int, EventView] = field(default_factory=dict)  # footage.pulled by seq, for those who compare items
 
     def run(self) -> Iterator[Finding]:
         """Yield everything that is wrong; nothing if the database is not there."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
+            self.is_unmade = True
             return
         try:
             with read_only(self.path) as db:
@@ -59,16 +73,34 @@ class ChainCheck:
                     if row[0] != "ok":
                         yield Finding(DATABASE_DAMAGED, Severity.DAMAGE, self.path.name, {"why": str(row[0])[:200]})
                 if db.execute("select 1 from sqlite_master where name = 'envelope'").fetchone() is None:
-                    return  # the program died while it made this file, or nothing was ever said
+                    self.is_unmade = True
+                    return
+                if (other := self._other_owner(db)) is not None:
+                    why = f"it is the database of {other}; the one of {self.source} belongs here"
+                    yield Finding(DATABASE_DAMAGED, Severity.DAMAGE, self.path.name, {"why": why})
+                    return
                 yield from self._check_chain(db)
                 yield from self._check_heads(db)
-        except (sqlite3.DatabaseError, DamageError) as error:
+                self.is_whole = True
+        except UNREADABLE_DATABASE as error:
             yield Finding(DATABASE_DAMAGED, Severity.DAMAGE, self.path.name, {"why": str(error)[:200]})
+
+    def _other_owner(self, db: sqlite3.Connection) -> SourceId | None:
+        """Return who signed the first event, if that is not who should have."""
+        row = db.execute("select raw from envelope order by seq limit 1").fetchone()
+        if row is None or self.source is None:
+            return None
+        try:
+            first = parse_event(parse_envelope(row["raw"])).source.id
+        except RefusedError:
+            return None  # named as an altered event
+        return first if first != self.source else None
 
     def _check_chain(self, db: sqlite3.Connection) -> Iterator[Finding]:
         head = GENESIS
         for row in db.execute("select * from envelope order by seq"):
             self.event_count += 1
+            self.has_seen_log = self.has_seen_log or row["receipt"] is not None
             subject = f"{self.path.name}/event/{row['seq']}"
             view, why = self._envelope(row, head)
             head = ChainHead(row["seq"], row["hash"])
@@ -95,9 +127,10 @@ class ChainCheck:
         if place(head, seq=view.source.seq, prev=view.source.prev) is not LinkPlace.NEXT:
             return None, f"number {view.source.seq} does not follow number {head.seq}"
         asset = (view.asset.id, view.asset.seq) if view.asset else (None, None)
-        told = (view.source.seq, view.event_id, view.kind, *asset)
-        if told != (row["seq"], row["event_id"], row["kind"], row["asset_id"], row["asset_seq"]):
-            return None, "its row says another thing than its bytes"
+        told = (view.source.id, view.source.seq, view.event_id, view.kind, *asset)
+        owner = self.source or view.source.id
+        if told != (owner, row["seq"], row["event_id"], row["kind"], row["asset_id"], row["asset_seq"]):
+            return None, "its row, or its database, says another thing than its bytes"
         if view.kind == EventKind.FOOTAGE_PULLED.value:
             self.pulled[row["seq"]] = view
         return view, ""
@@ -117,6 +150,8 @@ class ChainCheck:
 
     def _check_receipt(self, row: sqlite3.Row, subject: str) -> Iterator[Finding]:
         """A receipt is proof against the centre: it must still verify, and the log must still bear it out."""
+        if self.centre_key is None or self.log_key is None:
+            return
         checksum = envelope_checksum(row["raw"])
         leaf = next(
             (
@@ -154,6 +189,9 @@ class ChainCheck:
     def _check_heads(self, db: sqlite3.Connection) -> Iterator[Finding]:
         """What this signer saw of the log before must still be its beginning."""
         for row in db.execute("select size, root, note from checkpoint_seen order by size desc limit 100"):
+            self.has_seen_log = True
+            if self.log_key is None:
+                return
             subject = f"{self.path.name}/checkpoint/{row['size']}"
             try:
                 seen = open_checkpoint(row["note"], log_key=self.log_key)
@@ -178,25 +216,48 @@ class SpoolFile:
     size_bytes: int
 
 
+_SPOOL_FILES = """
+select s.digest, s.size_bytes, s.place,
+  not exists (select 1 from envelope_blob as b where b.digest = s.digest)
+  or exists (select 1 from envelope_blob as b join envelope as e on e.seq = b.seq
+    where b.digest = s.digest and e.receipt is null)
+  or exists (select 1 from item as i left join envelope as reread on reread.seq = i.reread_seq
+    where i.digest = s.digest and reread.receipt is null) as is_needed
+from spool_blob as s
+"""
+_UNNOTED = """
+select e.seq, b.role from envelope as e join envelope_blob as b on b.seq = e.seq
+where e.receipt is null and not exists (select 1 from spool_blob as s where s.digest = b.digest)
+"""
+
+
 def spool_files(db_path: Path, spool: Path) -> tuple[list[SpoolFile], list[SpoolFile]]:
-    """Return the spool's files that must be there, and those of them that are not.
+    """Return the spool's files that are there, and those that are not although a receipt that needs them is awaited.
 
     Raises:
-        sqlite3.DatabaseError: station.db cannot be read.
+        UNREADABLE_DATABASE: station.db cannot be read.
     """
+    there, missing = _look_into_spool(db_path, spool)
+    if missing:  # a receipt may have come, and the file gone, between the two looks
+        _, missing = _look_into_spool(db_path, spool)
+    return there, missing
+
+
+def _look_into_spool(db_path: Path, spool: Path) -> tuple[list[SpoolFile], list[SpoolFile]]:
     there: list[SpoolFile] = []
     missing: list[SpoolFile] = []
     with read_only(db_path) as db:
-        rows = db.execute(
-            "select spool_blob.digest, size_bytes, place, handed_over_unix_ms, removed_unix_ms from spool_blob"
-            " left join hand_over using (digest)"
-        ).fetchall()
+        if db.execute("select 1 from sqlite_master where name = 'spool_blob'").fetchone() is None:
+            return there, missing  # not a station's, or not made yet: the check of its chain says so
+        rows = db.execute(_SPOOL_FILES).fetchall()
     for row in rows:
         digest = Digest(row["digest"])
+        if row["place"] not in _PLACES:
+            raise ValueError(f"spool_blob {digest.hex[:12]} lies in {row['place']!r:.80}")
         file = SpoolFile(spool / row["place"] / digest.hex, digest, row["size_bytes"])
-        if file.path.exists():
+        if os.path.lexists(file.path):
             there.append(file)
-        elif row["handed_over_unix_ms"] is None and row["removed_unix_ms"] is None:
+        elif row["is_needed"]:
             missing.append(file)
     return there, missing
 
@@ -205,9 +266,13 @@ def check_items(db_path: Path, said: Mapping[int, EventView]) -> Iterator[Findin
     """Yield items of station.db that say another thing than their signed `footage.pulled`.
 
     Raises:
-        sqlite3.DatabaseError: station.db cannot be read.
+        UNREADABLE_DATABASE: station.db cannot be read.
     """
     with read_only(db_path) as db:
+        for row in db.execute(_UNNOTED):
+            yield Finding(
+                ROW_ALTERED, Severity.DAMAGE, f"station.db/event/{row['seq']}", {"table": "spool_blob", "role": row[1]}
+            )
         for row in db.execute("select asset_id, recorder_id, raw_path, size_bytes, digest, pulled_seq from item"):
             view = said.get(row["pulled_seq"])
             if view is None:
@@ -224,7 +289,14 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database without changing a byte of it.
 
     One whose program was cut off in a commit wants to be put right first; that is done to a copy.
+
+    Raises:
+        OSError: it, or a file that SQLite keeps beside it, is no plain file.
     """
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        part = path.with_name(path.name + suffix)
+        if os.path.lexists(part) and not is_plain(part):  # SQLite would wait for a FIFO for ever
+            raise OSError(errno.EINVAL, "not a plain file", str(part))
     if not _wants_to_be_put_right(path):
         with contextlib.closing(_open(path)) as db:
             yield db

@@ -5,6 +5,7 @@ goes. It is read here so that every entry up to one signed size is found: first 
 files. What is newer than that size is left for the next check.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,15 +17,17 @@ from chain_of_custody.leaf import Leaf
 from chain_of_custody.sequence import sequence
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
-from chain_of_custody.tree import CompactRange
+from chain_of_custody.tree import HASH_BYTES, CompactRange
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
-from evidence_store.errors import LogRecordMissingError, StageDamagedError
+from evidence_store.errors import LogFileMissingError, LogRecordMissingError, StageDamagedError
 from evidence_store.fsck_facts import LogFacts
-from evidence_store.log_folder import LogFolder, is_torn
+from evidence_store.log_folder import ENTRY_BYTES, LogFolder, is_torn
 from evidence_store.log_signer import SignedRecordDamagedError
 from evidence_store.stage import LogEntry, Stage, decode_stage
+from host_io import durable
 
+UNREADABLE = "STO-076"
 CHECKPOINT_DIFFERS = "STO-063"
 FILE_SURPLUS = "STO-074"
 HALF_WAY = "STO-078"
@@ -42,7 +45,9 @@ class LogCheck:
     is_running: bool
     facts: LogFacts = field(default_factory=LogFacts)
     size: int = 0
+    is_empty: bool = False  # nothing was ever logged here, or all of it is gone
     head: Checkpoint | None = None
+    unreadable: dict[Path, str] = field(default_factory=dict)  # why a file that is there does not give its bytes
     _overlay: dict[str, bytes] = field(default_factory=dict)
     _staged: dict[bytes, LogEntry] = field(default_factory=dict)
     _last: tuple[int, tuple[bytes, ...]] = (-1, ())
@@ -54,10 +59,17 @@ class LogCheck:
 
     def run(self) -> Iterator[Finding]:
         """Yield everything that is wrong with the log."""
+        yield from self._run()
+        for path, why in self.unreadable.items():
+            subject = str(path.relative_to(self.root.parent))
+            yield Finding(UNREADABLE, Severity.DAMAGE, subject, {"error": why})
+
+    def _run(self) -> Iterator[Finding]:
         folder = self.folder
-        public = _bytes(folder.checkpoint)
-        signed = _bytes(folder.signed)
-        if signed is None and public is None and folder.is_empty():
+        public = self._bytes(folder.checkpoint)
+        signed = self._bytes(folder.signed)
+        if signed is None and public is None and not self.unreadable and folder.is_empty():
+            self.is_empty = True
             return
         findings: list[Finding] = []
         note = self._heads(signed, public, findings)
@@ -84,7 +96,7 @@ class LogCheck:
 
     def is_signed_by_its_key(self) -> bool:
         """Say whether either record of the log's state bears the key's signature."""
-        notes = (_bytes(self.folder.signed), _bytes(self.folder.checkpoint))
+        notes = (self._bytes(self.folder.signed), self._bytes(self.folder.checkpoint))
         return any(self._open(note)[0] is not None for note in notes)
 
     def leaf(self, index: int) -> Leaf | None:
@@ -154,13 +166,16 @@ class LogCheck:
     def _read_stages(self, findings: list[Finding]) -> list[Stage]:
         stages: list[Stage] = []
         for file in self.folder.stages():
-            data = _bytes(file.path)
+            data = self._bytes(file.path)
             if data is None or file.new_size > self.size:
                 continue  # settled meanwhile, or not signed (yet)
             try:
                 stage = decode_stage(data, where=str(file.path))
             except StageDamagedError as error:
                 findings.append(Finding(error.code, Severity.DAMAGE, f"log/stage/{file.path.name}"))
+                continue
+            if (stage.old_size, stage.new_size) != (file.old_size, file.new_size):
+                findings.append(Finding(StageDamagedError.code, Severity.DAMAGE, f"log/stage/{file.path.name}"))
                 continue
             stages.append(stage)
             self._staged.update((entry.hash, entry) for entry in stage.entries)
@@ -181,23 +196,43 @@ class LogCheck:
             except EvidockError:
                 return  # the audit names what is wrong with the files
             for write in plan.writes:
-                found = _bytes(self.root / write.path)
+                found = self._bytes(self.root / write.path)
                 if found is None or (found != write.data and is_torn(found, write.data)):
                     self._overlay[write.path] = write.data
 
     # Files -----------------------------------------------------------------------------------------------------------
 
+    def _bytes(self, path: Path) -> bytes | None:
+        """Return a file's bytes; None if it is not there or cannot be read, which is reported at the end."""
+        try:
+            return durable.read_plain(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self.unreadable[path] = error.strerror or str(error)
+            return None
+
     def _read_tile(self, tile: Tile) -> bytes | None:
-        return self._overlay.get(tile.path) or _bytes(self.root / tile.path)
+        return self._overlay.get(tile.path) or self._bytes(self.root / tile.path)
 
     def _read_bundle(self, bundle: Bundle) -> bytes | None:
-        return self._overlay.get(bundle.path) or _bytes(self.root / bundle.path)
+        return self._overlay.get(bundle.path) or self._bytes(self.root / bundle.path)
 
     def _tile_or_fail(self, tile: Tile) -> bytes:
-        return self._overlay.get(tile.path) or self.folder.read_tile(tile)
+        data = self._read_tile(tile)
+        if data is None and (full := self._read_tile(Tile(tile.level, tile.index))) is not None:
+            data = full[: tile.width * HASH_BYTES]
+        if data is None:
+            raise LogFileMissingError(f"{tile.path}: not there")
+        return data
 
     def _bundle_or_fail(self, bundle: Bundle) -> bytes:
-        return self._overlay.get(bundle.path) or self.folder.read_bundle(bundle)
+        data = self._read_bundle(bundle)
+        if data is None and (full := self._read_bundle(Bundle(bundle.index))) is not None:
+            data = full[: bundle.width * ENTRY_BYTES]
+        if data is None:
+            raise LogFileMissingError(f"{bundle.path}: not there")
+        return data
 
     def _envelopes(self, names: list[Path], newer: frozenset[bytes]) -> Iterator[tuple[str, bytes]]:
         """Yield every envelope up to the size that is checked: from its file, else from its stage."""
@@ -208,7 +243,7 @@ class LogCheck:
             name_hash = _hash_of(path.name)
             if name_hash is not None and sha256(name_hash).digest() in newer:
                 continue
-            data = _bytes(path)
+            data = self._bytes(path)
             entry = staged.pop(name_hash, None) if name_hash is not None else None
             if entry is not None and (data is None or is_torn(data, entry.raw)):
                 data = entry.raw
@@ -221,18 +256,21 @@ class LogCheck:
         """Return the checksums of what was logged while we read, which is none of this check's business."""
         if not self.is_running:
             return frozenset()
-        head, _ = self._open(_bytes(self.folder.signed))
+        head, _ = self._open(self._bytes(self.folder.signed))
         found: set[bytes] = set()
         for stage in self.folder.stages():
-            data = _bytes(stage.path)
+            data = self._bytes(stage.path)
             if data is not None and stage.old_size >= self.size:
-                entries = decode_stage(data, where=str(stage.path)).entries
-                found.update(sha256(entry.hash).digest() for entry in entries)
+                with contextlib.suppress(StageDamagedError):  # the store names it when it is signed
+                    entries = decode_stage(data, where=str(stage.path)).entries
+                    found.update(sha256(entry.hash).digest() for entry in entries)
         size = head.size if head else self.size
         for number in range(self.size // TILE_WIDTH, -(-size // TILE_WIDTH)):
             width = min(TILE_WIDTH, size - number * TILE_WIDTH)
-            data = _bytes(self.root / Bundle(number, width).path)
-            if data is not None:
+            data = self._bytes(self.root / Bundle(number, width).path)
+            with contextlib.suppress(EvidockError):  # the audit names what is wrong with the files
+                if data is None:
+                    continue
                 leaves = [Leaf.parse(entry) for entry in decode_bundle(data, width)]
                 found.update(leaf.checksum for leaf in leaves[max(0, self.size - number * TILE_WIDTH) :])
         return frozenset(found)
@@ -265,11 +303,4 @@ def _hash_of(name: str) -> bytes | None:
     try:
         return bytes.fromhex(digits) if digits != name and len(digits) == 64 else None  # noqa: PLR2004 - SHA-256
     except ValueError:
-        return None
-
-
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
         return None

@@ -3,8 +3,10 @@
 Three witnesses: where two agree against the third, the third is named.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from chain_of_custody.signatures import KeyId, Verifier, verifier_for
 from evidence_model.errors import EvidockError
@@ -13,7 +15,7 @@ from evidence_model.ids import SourceId
 from evidence_store.fsck_facts import LogFacts
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
-from host_io.trust import Trust, centre_key_path, log_key_path, read_trust
+from host_io.trust import Trust, TrustMissingError, centre_key_path, log_key_path, read_trust, station_key_path
 
 TRUST_AND_KEYS_DIFFER = "STO-064"
 TRUST_AND_LOG_DIFFER = "STO-065"
@@ -25,7 +27,9 @@ class TrustCheck:
     """The keys of a home; `trust` is None if its file is missing or damaged."""
 
     paths: HomePaths
+    signers: frozenset[tuple[str, str]] = frozenset()  # (role, id) of those who sign here
     trust: Trust | None = None
+    is_missing: bool = False  # there is no trust.json
     private: dict[tuple[str, str], bytes] = field(default_factory=dict)  # (role, id) → public key of the private one
     findings: list[Finding] = field(default_factory=list)
 
@@ -33,15 +37,24 @@ class TrustCheck:
         """Read the trust file and every key file that is there."""
         try:
             self.trust = read_trust(self.paths.trust)
+        except TrustMissingError:
+            self.is_missing = True
         except EvidockError as error:
             self.findings.append(Finding(error.code, Severity.DAMAGE, "trust.json", {"why": str(error)[:300]}))
-        files = {("log", ""): log_key_path(self.paths), ("centre", ""): centre_key_path(self.paths)}
+        owners = {("log", ""), ("centre", ""), *self.signers}
         if self.paths.keys.is_dir():
-            for path in sorted(self.paths.keys.glob("station-*.key")):
-                files["station", path.stem.removeprefix("station-")] = path
-        for owner, path in files.items():
-            if not path.exists():
-                continue
+            owners |= {
+                ("station", path.stem.removeprefix("station-")) for path in self.paths.keys.glob("station-*.key")
+            }
+        files = {owner: self._key_path(*owner) for owner in sorted(owners)}
+        there = {owner: path for owner, path in files.items() if os.path.lexists(path)}
+        absent = [files[owner] for owner in sorted(self.signers - there.keys())]
+        if not there and absent:  # a copy of the home without its secrets
+            self.findings.append(Finding(KEY_FILE_WRONG, Severity.NOTE, "keys", {"why": "no private key is there"}))
+        else:
+            details = {"why": "it is not there"}
+            self.findings += [Finding(KEY_FILE_WRONG, Severity.DAMAGE, f"keys/{path.name}", details) for path in absent]
+        for owner, path in there.items():
             try:
                 self.private[owner] = read_signing_key(path).public_key
             except EvidockError as error:
@@ -79,6 +92,11 @@ class TrustCheck:
             private = self.private.get((role, name if role == "station" else ""))
             enrolled = facts.enrolled.get((role, name))
             yield from self._compare(role, name, key, private, enrolled)
+
+    def _key_path(self, role: str, name: str) -> Path:
+        if role == "station":
+            return station_key_path(self.paths, SourceId(name))
+        return log_key_path(self.paths) if role == "log" else centre_key_path(self.paths)
 
     def _compare(
         self, role: str, name: str, key: bytes, private: bytes | None, enrolled: set[str] | None

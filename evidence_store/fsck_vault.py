@@ -8,6 +8,7 @@ from evidence_model.digests import Digest, MalformedDigestError
 from evidence_model.findings import Finding, Severity
 from evidence_store.fsck_bytes import Hashed
 from evidence_store.fsck_facts import LogFacts
+from evidence_store.fsck_holdings import is_plain
 
 VAULT_FILE_ALTERED = "STO-060"
 RECEIVED_IS_MISSING = "STO-061"
@@ -29,7 +30,7 @@ class VaultListing:
 
     @classmethod
     def of(cls, vault: Path) -> "VaultListing":
-        """List a vault's folders."""
+        """List a vault's folders; what is no plain file in its place is among the others."""
         files: list[tuple[Path, Digest, int]] = []
         others: list[Path] = []
         for path in sorted((vault / "sha256").rglob("*")):
@@ -51,8 +52,19 @@ class VaultListing:
         return cls(tuple(files), tuple(others), quarantined)
 
 
+def in_vault(vault: Path, digest: Digest) -> Path:
+    """Return where the bytes of a digest lie."""
+    name = digest.hex
+    return vault / "sha256" / name[:2] / name[2:4] / name
+
+
+def is_handed_over(vault: Path, digest: Digest) -> bool:
+    """Say whether a vault has the bytes that a spool gave away, read back or not yet."""
+    return is_plain(in_vault(vault, digest)) or is_plain(vault / "incoming" / f"{digest.hex}.handed")
+
+
 def check_vault_names(
-    listing: VaultListing, root: Path, facts: LogFacts, *, promised: dict[Digest, str]
+    listing: VaultListing, root: Path, vault: Path, facts: LogFacts, *, promised: dict[Digest, str]
 ) -> Iterator[Finding]:
     """Yield files that do not belong, and bytes that are not there although the log or a receipt says so."""
     for path in listing.others:
@@ -64,7 +76,7 @@ def check_vault_names(
         if digest not in facts.uses:  # its event may be on its way: bytes may come first
             yield Finding(VAULT_FILE_SURPLUS, Severity.NOTE, _name(path, root))
     for digest, why in {**promised, **dict.fromkeys(facts.received, "store.received")}.items():
-        if digest not in there:
+        if digest not in there and not is_plain(in_vault(vault, digest)):  # it may have come since the list was made
             details = {"said_by": why, **_uses(digest, facts)}
             yield Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, f"vault/sha256/{digest.hex}", details)
 

@@ -19,7 +19,7 @@ from evidence_store.stage import parse_stage_name
 from host_io.durable import AlreadyDifferentError, write_all
 
 _ENVELOPE_SUFFIX = ".dsse.json"
-_ENTRY_BYTES = 2 + LEAF_BYTES  # an entry in a bundle stands behind its length
+ENTRY_BYTES = 2 + LEAF_BYTES  # an entry in a bundle stands behind its length
 
 
 class Existing(Enum):
@@ -80,7 +80,7 @@ class LogFolder:
 
     def read_bundle(self, bundle: Bundle) -> bytes:
         """Return a bundle's bytes, like `read_tile`."""
-        return self._read(bundle.path, Bundle(bundle.index).path, bundle.width * _ENTRY_BYTES)
+        return self._read(bundle.path, Bundle(bundle.index).path, bundle.width * ENTRY_BYTES)
 
     def put(self, path: str, data: bytes, *, existing: Existing = Existing.EQUAL) -> None:
         """Write a file that never changes, if it is not there.

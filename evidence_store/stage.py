@@ -82,6 +82,10 @@ def decode_stage(data: bytes, *, where: str) -> Stage:
     entries = []
     for _ in range(count):
         size, at = int.from_bytes(body[at : at + 4], "big"), at + 4
+        if at + size + LEAF_BYTES > len(body):
+            break
         entries.append(LogEntry(body[at : at + size], body[at + size : at + size + LEAF_BYTES]))
         at += size + LEAF_BYTES
+    if at != len(body) or len(entries) != count:
+        raise StageDamagedError(f"{where}: this stage does not hold what it says; restore it")
     return Stage(old_size, tuple(entries))

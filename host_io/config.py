@@ -10,6 +10,7 @@ from typing import TypeVar
 from evidence_model.errors import UnavailableError, UsageError
 from evidence_model.ids import MalformedIdError, SourceId, source_id
 from evidence_model.sizes import MalformedSizeError, parse_size
+from host_io import durable
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -172,11 +173,13 @@ def read_config(paths: HomePaths) -> HomeConfig:
         ConfigError: with every mistake in it.
     """
     try:
-        text = paths.config.read_text(encoding="utf-8")
+        text = durable.read_plain(paths.config).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise NoHomeError(
             f"{paths.root}: no evidock home here; run `evidock init --role workstation --home {paths.root}`"
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{paths.config}: cannot be read: {error}") from error
     return parse_config(text, where=str(paths.config))
 
 

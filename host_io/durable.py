@@ -6,8 +6,10 @@ tests count and interrupt exactly these calls, so nothing durable is done elsewh
 
 import contextlib
 import ctypes
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,6 +40,18 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def read_plain(path: Path) -> bytes:
+    """Return the bytes of a file; anything but a plain one is an `OSError` at once (a FIFO would be waited for)."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(fd)
 
 
 def write_once(path: Path, data: bytes, *, mode: int = 0o444) -> None:
@@ -152,7 +166,7 @@ def read_from_medium(path: Path, *, block_bytes: int = _READ_BYTES) -> Iterator[
 
     The file must have been fsynced before: dirty pages cannot be dropped, and would be read from memory.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO in its place is empty, not waited for
     try:
         forget_cached(fd)
         buffer = bytearray(block_bytes)

@@ -10,6 +10,7 @@ from evidence_model.errors import RefusedError, UnavailableError
 from host_io import durable
 
 _SEED_BYTES = 32
+_MOST_BYTES = 4096
 
 
 class KeyMissingError(UnavailableError):
@@ -60,13 +61,20 @@ def read_secret(path: Path) -> str:
 
     Raises:
         KeyMissingError: there is none.
-        KeyOpenToOthersError: others may read it.
+        KeyOpenToOthersError: others may read it, or it cannot be read.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise KeyMissingError(f"{path}: the key is not there; run `evidock init` or restore it") from None
-    with os.fdopen(fd) as file:
-        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+    except OSError as error:
+        raise KeyOpenToOthersError(f"{path}: the key cannot be read: {error.strerror}; restore the key file") from error
+    try:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            raise KeyOpenToOthersError(f"{path}: this is no plain file; restore the key file")
+        if stat.S_IMODE(mode) & 0o077:
             raise KeyOpenToOthersError(f"{path}: others may read this key; run chmod 600 on it, and consider it known")
-        return file.read().strip()
+        return os.read(fd, _MOST_BYTES).decode("utf-8", "replace").strip()
+    finally:
+        os.close(fd)

@@ -71,12 +71,14 @@ def read_trust(path: Path) -> Trust:
 
     Raises:
         TrustMissingError: it is not there.
-        TrustDamagedError: it is not what `write_trust` writes.
+        TrustDamagedError: it is not what `write_trust` writes, or cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = durable.read_plain(path)
     except FileNotFoundError:
         raise TrustMissingError(f"{path}: not there; run `evidock init`, or copy it from the centre") from None
+    except OSError as error:
+        raise TrustDamagedError(f"{path}: cannot be read: {error.strerror}; restore it") from error
     return parse_trust(data, where=str(path))
 
 

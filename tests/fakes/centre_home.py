@@ -23,7 +23,7 @@ from evidence_store.rebuild import open_catalogue_of_log
 from evidence_store.sequencer import Sequencer, SequencerParts, Step
 from evidence_store.vault import Adopted, Rejected, Vault
 from host_io import durable
-from host_io.config import HomePaths
+from host_io.config import HomePaths, Role
 from host_io.keys import make_secret
 from host_io.signed_journal import SignedJournal
 from host_io.trust import (
@@ -43,12 +43,15 @@ CENTRE = Ed25519Signer.from_seed(b"c" * 32)
 LOG = Ed25519Signer.from_seed(b"l" * 32)
 
 
-def make_centre_home(root: Path, *stations: FakeStation) -> HomePaths:
-    """Make what `evidock init` makes of a centre, with known keys."""
+def make_centre_home(root: Path, *stations: FakeStation, role: Role = Role.CENTRE) -> HomePaths:
+    """Make what `evidock init` makes of a home that has a centre, with known keys."""
     paths = HomePaths(root)
-    for folder in (root, paths.keys, paths.run, paths.vault / "incoming"):
+    folders = [root, paths.keys, paths.run]
+    folders += [paths.log, *(paths.vault / name for name in ("incoming", "sha256", "uploads"))] if role.stores else []
+    folders += [paths.spool / name for name in ("incoming", "footage", "blobs")] if role.pulls else []
+    for folder in folders:
         durable.make_folders(folder)
-    paths.config.write_text('[home]\nrole = "workstation"\n[centre]\nvault_reserve = "1 MiB"\n', encoding="utf-8")
+    paths.config.write_text(f'[home]\nrole = "{role.value}"\n[centre]\nvault_reserve = "1 MiB"\n', encoding="utf-8")
     seeds = {log_key_path(paths): b"l" * 32, centre_key_path(paths): b"c" * 32}
     for station in stations:
         seeds[station_key_path(paths, station.id)] = bytes([station.seed]) * 32

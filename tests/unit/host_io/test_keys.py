@@ -51,5 +51,5 @@ def test_what_is_no_seed_is_not_used(tmp_path: Path, content: bytes) -> None:
 def test_a_symlink_in_place_of_a_key_is_not_followed(tmp_path: Path) -> None:
     keys.make_secret(tmp_path / "real")
     (tmp_path / "key").symlink_to(tmp_path / "real")
-    with pytest.raises(OSError, match=os.strerror(40)):
+    with pytest.raises(keys.KeyOpenToOthersError, match=os.strerror(40)):
         keys.read_secret(tmp_path / "key")
