@@ -102,7 +102,8 @@ create table if not exists stale_recorder (             -- recorders whose items
 ) strict, without rowid;
 
 create table if not exists recording (                  -- a view over items: made anew whenever they change
-  recording_id text primary key,                        -- R- and 12 digits of the first item's id
+  recording_id text primary key,                        -- R- and 12 digits of its first item's id; all of them if an
+                                                        -- earlier item has the same 12
   recorder_id text not null,
   start_unix_ms integer,                                -- null: unknown
   end_unix_ms integer,

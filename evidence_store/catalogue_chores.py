@@ -1,6 +1,7 @@
 """What the catalogue does when there is time: reads listings that arrived, groups items into recordings."""
 
 import logging
+import sqlite3
 from collections.abc import Callable
 
 from evidence_model.errors import RefusedError
@@ -29,7 +30,7 @@ def do_one_chore(catalogue: Catalogue, vault: Vault, *, on_finding: Callable[[Fi
     for recorder in stale_recorders(catalogue.db)[:1]:
         try:
             count = regroup(catalogue.db, recorder)
-        except (RefusedError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (RefusedError, ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as error:
             catalogue.not_grouped(recorder)
             problem = str(error)[:200]
             logs.event(_LOG, "recorder.not_grouped", level=logging.ERROR, recorder=recorder, problem=problem)

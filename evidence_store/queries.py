@@ -102,12 +102,13 @@ def show_recording(db: sqlite3.Connection, recording: str) -> RecordingDetail:
     Raises:
         RecordingUnknownError: no recording, or more than one, begins so.
     """
-    found = _summaries(db, [("recording_id like ? escape '\\'", (f"{_escaped(recording)}%",))], limit=2)
-    exact = [each for each in found if each.id == recording]
-    if len(exact or found) != 1:
+    found = _summaries(db, [("recording_id = ?", (recording,))], limit=1) or _summaries(
+        db, [("recording_id like ? escape '\\'", (f"{_escaped(recording)}%",))], limit=2
+    )
+    if len(found) != 1:
         many = "more than one recording begins" if found else "no recording begins"
         raise RecordingUnknownError(f"{many} with {recording[:40]!r}; see `evidock recordings list`")
-    summary = (exact or found)[0]
+    summary = found[0]
     return RecordingDetail(
         summary=summary,
         segments=tuple(_segment(row) for row in _items(db, summary.id)),

@@ -5,7 +5,7 @@ import sqlite3
 from datetime import timedelta
 
 from evidence_model.errors import RefusedError
-from evidence_model.ids import AssetId, RecorderId, recording_id_of
+from evidence_model.ids import AssetId, RecorderId, RecordingId, recording_id_of
 from evidence_model.instants import from_unix_ms, unix_ms
 from evidence_model.known import Known, Unknown
 from evidence_model.recording import NameFields, SegmentRule
@@ -17,7 +17,7 @@ _JOINED_KINDS = frozenset({"footage", "audio", "unknown"})  # photos and logs st
 _NOT_KNOWN = Unknown("no witness of it yet")
 _COLUMNS = (
     "select asset_id, recorder_id, raw_path, size_bytes, kind, locked, fields, segment_rule, start_unix_ms,"
-    " duration_ms, pulled_wall_unix_ms from item"
+    " duration_ms, pulled_index, pulled_wall_unix_ms from item"
 )
 
 
@@ -71,7 +71,7 @@ def segment_of(row: sqlite3.Row) -> Segment:
 
 def _insert(db: sqlite3.Connection, recording: Recording, item_of: dict[str, sqlite3.Row]) -> None:
     first = item_of[recording.segments[0].asset_id]
-    recording_id = recording_id_of(recording.segments[0].asset_id)
+    recording_id = _recording_id(db, first)
     start, end = recording.start_at, recording.end_at
     start_ms = unix_ms(start.value) if isinstance(start, Known) else None
     db.execute(
@@ -99,6 +99,18 @@ def _insert(db: sqlite3.Connection, recording: Recording, item_of: dict[str, sql
             for place, finding in enumerate(recording.findings)
         ],
     )
+
+
+def _recording_id(db: sqlite3.Connection, first: sqlite3.Row) -> RecordingId:
+    """Return the id that follows from the first item; where its digits are those of an earlier item, all of them.
+
+    By the order of the log and not by what is grouped already, so that a rebuilt catalogue has the same ids.
+    """
+    short = recording_id_of(AssetId(first["asset_id"]))
+    digits = short.removeprefix("R-")
+    query = "select 1 from item where asset_id between ? and ? and pulled_index < ?"
+    row = db.execute(query, (digits, f"{digits}g", first["pulled_index"])).fetchone()
+    return RecordingId(f"R-{first['asset_id']}") if row else short
 
 
 def _details(finding: TimelineFinding) -> str:

@@ -13,6 +13,7 @@ from evidence_model.digests import Digest
 from evidence_model.events import EventKind
 from evidence_model.ids import AssetId, RecorderId, asset_id_of
 from evidence_model.messages import BlobRef, BlobRole
+from evidence_store import queries
 from evidence_store.reconcile import NEVER_ANNOUNCED, reconcile, reconciliation_done
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, trust_of
 from tests.fakes.fake_station import FakeStation
@@ -145,6 +146,35 @@ def test_items_that_cannot_be_grouped_are_told_and_the_other_recorders_are(
     grouped = centre.catalogue.db.execute("select recorder_id from recording").fetchall()
     assert [row["recorder_id"] for row in grouped] == ["rec-2"]
     assert centre.catalogue.db.execute("select count(*) from stale_recorder").fetchone()[0] == 0
+
+
+def test_recordings_whose_short_ids_are_the_same_are_two_recordings_in_every_order_of_grouping(
+    centre: Centre, station: FakeStation
+) -> None:
+    twins = [AssetId("ab" * 6 + tail * 20) for tail in "321"]
+    subject = Subject("asset/x", FILM.raw)
+
+    def pull(asset: AssetId, recorder: str) -> bytes:
+        body = {**HONEST, "recorder": recorder}
+        blobs = [BlobRef(BlobRole.FOOTAGE, FILM, 4)]
+        return station.says(EventKind.FOOTAGE_PULLED, body, subject=subject, asset=asset, blobs=blobs)
+
+    centre.take(station, [pull(twins[0], "rec-3"), pull(twins[1], "rec-2")])
+    centre.do_chores()
+    work(centre, station, [pull(twins[2], "rec-1")])
+    ids = "select asset_id, recording_id from item order by asset_id"
+    live = centre.catalogue.db.execute(ids).fetchall()
+    assert {row["asset_id"]: row["recording_id"] for row in live} == {
+        twins[0]: "R-" + "ab" * 6,
+        twins[1]: f"R-{twins[1]}",
+        twins[2]: f"R-{twins[2]}",
+    }
+    centre.catalogue.db.execute("insert into stale_recorder select distinct recorder_id from item")
+    centre.do_chores()  # in another order
+    assert centre.catalogue.db.execute(ids).fetchall() == live
+    for row in live:
+        assert queries.show_recording(centre.catalogue.db, row["recording_id"]).segments[0].asset_id == row["asset_id"]
+    assert odd(centre) == set()
 
 
 def test_an_item_of_which_nothing_can_be_said_keeps_no_other_from_being_received(
