@@ -1,20 +1,23 @@
 """Requests that the command line drops into `spool/requests`; each is one docking by hand."""
 
+import contextlib
 import json
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge_agent.errors import MalformedRequestError
+from edge_agent.errors import MalformedRequestError, SessionFailedError, refuse_if_exhausted
 from evidence_model.ids import MalformedIdError, RecorderId, SessionId, recorder_id
 from host_io import durable, logs
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAX_BYTES: Final = 64 << 10
+_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hang the agent
 _LOG = logging.getLogger("edge_agent.requests")
 
 
@@ -43,29 +46,34 @@ def write_request(folder: Path, request: DockRequest) -> Path:
 
 def waiting_requests(folder: Path) -> Iterator[tuple[Path, DockRequest]]:
     """Yield all requests, oldest first; one that makes no sense is set aside and logged."""
-    try:
-        paths = sorted(folder.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    except OSError:
-        return
-    for path in paths:
+    for path in sorted(folder.glob("*.json"), key=_age):
         try:
             yield path, read_request(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, SessionFailedError):
             continue
         except MalformedRequestError as error:
             logs.event(_LOG, "request.refused", level=logging.WARNING, code=error.code, error=str(error))
-            durable.rename(path, path.with_suffix(".refused"))
+            with contextlib.suppress(OSError):  # it is looked at again with the next turn
+                durable.rename(path, path.with_suffix(".refused"))
+
+
+def _age(path: Path) -> tuple[int, str]:
+    try:
+        return path.lstat().st_mtime_ns, path.name
+    except OSError:
+        return 0, path.name  # taken away just now
 
 
 def read_request(path: Path) -> DockRequest:
     """Read one request.
 
     Raises:
-        MalformedRequestError: it is none.
+        MalformedRequestError: it is none, or cannot be read.
+        FileNotFoundError: it is gone.
+        SessionFailedError: no descriptor is left to read it with.
     """
     try:
-        with path.open("rb") as file:
-            table = json.loads(file.read(_MAX_BYTES))
+        table = json.loads(_content(path))
         session_id, recorder = table["id"], table.get("recorder")
         place = Path(os.fsdecode(bytes.fromhex(table["path_hex"])) if "path_hex" in table else table["path"])
         if not _UUID.fullmatch(session_id) or path.stem != session_id or not place.is_absolute():
@@ -77,6 +85,24 @@ def read_request(path: Path) -> DockRequest:
         )
     except (ValueError, KeyError, TypeError, AttributeError, MalformedIdError) as error:
         raise MalformedRequestError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        fd = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        refuse_if_exhausted(error)
+        raise MalformedRequestError(f"{path}: cannot be opened ({error.strerror})") from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise MalformedRequestError(f"{path}: is no file")
+        return os.read(fd, _MAX_BYTES)
+    except OSError as error:
+        raise MalformedRequestError(f"{path}: cannot be read ({error.strerror})") from error
+    finally:
+        os.close(fd)
 
 
 def done(path: Path) -> None:

@@ -63,10 +63,10 @@ def is_old(stamp: Stamp, *, now: datetime, rule: SettleRule) -> bool:
     A change that is in the future by this machine's clock says nothing about age: such a file is looked at twice.
     """
     try:
-        changed_at = EPOCH + timedelta(microseconds=stamp.mtime_ns // 1000)
+        quiet_at = EPOCH + timedelta(microseconds=stamp.mtime_ns // 1000) + timedelta(seconds=rule.quiet_seconds)
     except OverflowError:
         return False
-    return changed_at + timedelta(seconds=rule.quiet_seconds) <= now
+    return quiet_at <= now
 
 
 def compare(first: Look, second: Look, rule: SettleRule) -> Settled:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,30 @@ def test_a_stamp_in_the_future_is_never_old() -> None:
     assert not is_old(Stamp(1, 1 << 62), now=NOW, rule=rule)
     assert not is_old(Stamp(1, 1 << 80), now=NOW, rule=rule)
     assert is_old(Stamp(1, -(10**18)), now=NOW, rule=rule)
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "link to nowhere", "link to a pipe", "socket"])
+def test_what_is_no_file_among_the_requests_holds_no_request_back(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "requests"
+    request = DockRequest(session_id=SESSION, place=Path("/mnt"), recorder=None)
+    write_request(folder, request)
+    strange = folder / "00000000-2222-3333-4444-555555555555.json"
+    os.mkfifo(tmp_path / "pipe")
+    if what == "folder":
+        (strange / "inner").mkdir(parents=True)
+    elif what == "pipe":
+        os.mkfifo(strange)
+    elif what == "socket":
+        os.mknod(strange, stat.S_IFSOCK | 0o600)
+    else:
+        strange.symlink_to(tmp_path / ("pipe" if what == "link to a pipe" else "none"))
+    assert [found for _, found in waiting_requests(folder)] == [request]
+    assert [path.name for path in folder.glob("0*")] == ["00000000-2222-3333-4444-555555555555.refused"]
+    assert [found for _, found in waiting_requests(folder)] == [request]
+
+
+def test_a_stamp_at_the_very_end_of_the_calendar_is_not_old() -> None:
+    assert not is_old(Stamp(1, 253_402_300_799 * 10**9), now=NOW, rule=SettleRule(quiet_seconds=2.0))
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=30))
