@@ -7,6 +7,7 @@ error the monitor is made anew and everything is looked at again; and so it is e
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from host_io import logs
 RECEIVE_BUFFER_BYTES: Final = 8 << 20  # forty recorders docked at once must fit
 LOOK_AGAIN_SECONDS: Final = 15.0
 _SETTLE_SECONDS: Final = 0.3  # one plug makes several events within a moment
+_MOST_SETTLE_SECONDS: Final = 3.0  # a device with a loose contact makes them without end
 _PAUSE_AFTER_ERROR_SECONDS: Final = 1.0
 _SECTOR_BYTES: Final = 512
 _LOG = logging.getLogger("edge_agent.udev")
@@ -71,7 +73,8 @@ class UdevWatch:
         waited = 0.0
         while not self._stop.is_set():
             if self._poll(monitor, 1.0):
-                while self._poll(monitor, _SETTLE_SECONDS):
+                until = time.monotonic() + _MOST_SETTLE_SECONDS
+                while time.monotonic() < until and self._poll(monitor, _SETTLE_SECONDS):
                     pass
             else:
                 waited += 1.0

@@ -35,12 +35,15 @@ class Looks:
     def __call__(self, volumes: list[DockedVolume]) -> None:
         self.looks.append(volumes)
 
-    def until(self, condition: Callable[[list[DockedVolume]], bool]) -> list[DockedVolume]:
-        """Wait for a look of that kind."""
+    def until(
+        self, condition: Callable[[list[DockedVolume]], bool], *, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[DockedVolume]:
+        """Wait for a look of that kind; `meanwhile` happens fifty times a second."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not (self.looks and condition(self.looks[-1])):
             if time.monotonic() > deadline:
                 raise AssertionError(f"never seen; last look: {self.looks[-1:]}")
+            meanwhile()
             time.sleep(0.02)
         return self.looks[-1]
 
@@ -94,6 +97,8 @@ def main() -> int:
         bed.remove_device(first)
         bed.uevent(empty, "change")
         gone = looks.until(lambda volumes: len(volumes) == 4)
+        bed.uevent(plug(bed, 8), "add")
+        beside = looks.until(lambda volumes: len(volumes) == 5, meanwhile=lambda: bed.uevent(empty, "change"))
     finally:
         watch.stop()
     print(  # noqa: T201 - this program's answer
@@ -104,6 +109,7 @@ def main() -> int:
                 "four": [volume.key for volume in four],
                 "five": [volume.key for volume in five],
                 "gone": [volume.key for volume in gone],
+                "beside one that flaps": [volume.key for volume in beside],
             }
         )
     )

@@ -33,4 +33,5 @@ def test_case_37_a_monitor_that_dies_is_made_anew_and_recorders_come_and_go() ->
         "four": ["1-3", "1-4", "1-5", "1-6"],
         "five": ["1-3", "1-4", "1-5", "1-6", "1-7"],
         "gone": ["1-4", "1-5", "1-6", "1-7"],
+        "beside one that flaps": ["1-4", "1-5", "1-6", "1-7", "1-8"],
     }
