@@ -142,6 +142,12 @@ class WitnessRequestRejectedError(RefusedError):
     code = "COC-048"
 
 
+class WitnessReplyRejectedError(RefusedError):
+    """The bytes are not a witness's answer in the strict form."""
+
+    code = "COC-049"
+
+
 # The log and its receipts
 
 
@@ -191,6 +197,12 @@ class LogForkedError(DamageError):
     """The log signed two different trees of one size; both checkpoints are evidence, keep them."""
 
     code = "COC-064"
+
+
+class ReceiptUnwitnessedError(ReceiptRejectedError):
+    """The log's witnesses have not cosigned the receipt's checkpoint (yet): the bytes are stored, not yet proved."""
+
+    code = "COC-065"
 
 
 # Events

@@ -7,8 +7,10 @@ signature, the log's signature on the checkpoint, and the inclusion proof betwee
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.cosignature import verify_cosignatures
 from chain_of_custody.envelope import pae
 from chain_of_custody.errors import (
     LogForkedError,
@@ -16,11 +18,13 @@ from chain_of_custody.errors import (
     ReceiptMismatchError,
     ReceiptRejectedError,
     ReceiptSignatureError,
+    ReceiptUnwitnessedError,
 )
 from chain_of_custody.proofs import verify_inclusion
 from chain_of_custody.signatures import KeyId, Signer, verifier_for
 from chain_of_custody.strict_text import decode_base64, decode_hex, encode_base64
 from chain_of_custody.tree import TreeHead
+from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
 from evidence_model.canonical import Json, JsonObject, canonical_bytes, decimal, parse_strict
 from evidence_model.errors import RefusedError
 from evidence_model.instants import parse_instant, wire_instant
@@ -134,6 +138,7 @@ def verify_receipt(
     event: bytes,
     leaf: bytes,
     remembered: Iterable[TreeHead] = (),
+    witnesses: WitnessPolicy = NO_WITNESSES,
 ) -> VerifiedReceipt:
     """Return what the receipt proves about the event with envelope hash `event` and leaf hash `leaf`.
 
@@ -147,6 +152,7 @@ def verify_receipt(
         CheckpointRejectedError: the signed text is not a checkpoint of this log.
         ProofRejectedError: the leaf is not in that tree at that index.
         LogForkedError: the log signed two trees of one size.
+        ReceiptUnwitnessedError: all of this is right, and the witnesses' cosignatures are still missing.
     """
     receipt = parse_receipt(data)
     centre = verifier_for(centre_key)
@@ -169,6 +175,11 @@ def verify_receipt(
         proof=receipt.inclusion_proof,
         root=checkpoint.root,
     )
+    cosigners = _cosigners(receipt.checkpoint, witnesses)
+    if not witnesses.is_met_by(cosigners):
+        raise ReceiptUnwitnessedError(
+            f"{len(cosigners)} cosignatures at size {checkpoint.size} are fewer than {witnesses.quorum} needs"
+        )
     return VerifiedReceipt(
         event=event,
         leaf=leaf,
@@ -196,6 +207,12 @@ def check_head(head: TreeHead, remembered: Iterable[TreeHead]) -> None:
     largest = max((each.size for each in known), default=0)
     if head.size < largest and head not in known:
         raise LogShrunkError(f"a checkpoint of size {head.size} after one of {largest}; ask for a newer receipt")
+
+
+@lru_cache(maxsize=16)
+def _cosigners(note: bytes, witnesses: WitnessPolicy) -> frozenset[KeyId]:
+    """Return which witnesses cosigned; hundreds of receipts bear one checkpoint."""
+    return frozenset(each.key_id for each in verify_cosignatures(note, (each.key for each in witnesses.witnesses)))
 
 
 def _members(data: bytes) -> JsonObject:

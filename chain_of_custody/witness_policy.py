@@ -184,3 +184,6 @@ def _check_group(group: Group, before: Collection[str]) -> None:
     for member in group.members:
         if member not in before:
             raise WitnessPolicyRejectedError(f"group {group.name}: {member[:80]!r} was not defined before")
+
+
+NO_WITNESSES = WitnessPolicy()

@@ -84,9 +84,6 @@ def dock_volume(station: Station, volume: DockedVolume, patience: Patience) -> S
         if is_mounted_elsewhere(volume.devnode, slots):
             raise MountFailedError(f"{volume.devnode}: another program has mounted it; keep desktops from doing so")
         with mounted(volume.devnode, volume.fs_type, target):
-            with station.journal.desk() as desk, desk.transaction():
-                for unmounted in _UNMOUNTED:
-                    desk.cure(unmounted.code, volume.key)
             docking = Docking(session_id=session_id, place=target, port_path=volume.port_path, udev=volume.properties)
             return Session(station, docking, patience=patience).run()
     except _UNMOUNTED as error:

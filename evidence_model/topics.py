@@ -12,7 +12,10 @@ class Channel(Enum):
     EVENTS = "events"
     RECEIPTS = "receipts"
     STATUS = "status"
+    WITNESS = "witness"
+    """Centre to station: a checkpoint to be cosigned (tlog-witness, add-checkpoint)."""
     COSIGNATURES = "cosignatures"
+    """Station to centre: the answer."""
     ALERTS = "alerts"
 
 

@@ -12,6 +12,7 @@ _MIB = 1 << 20
 _MAX_PAYLOAD_BYTES = _MIB  # an event has 60 KiB, a receipt at most 256 KiB
 _MAX_STORE_BYTES = 2048 * _MIB
 _LOG_BYTES = 4 * _MIB
+_TO_STATIONS = (Channel.RECEIPTS, Channel.ALERTS, Channel.WITNESS)
 
 
 def nats_config(
@@ -55,8 +56,7 @@ def permissions(site: SourceId, stations: Sequence[SourceId]) -> dict[str, dict[
     users = {
         centre_user(): {
             "publish": [
-                _subject(every_station(site, Channel.RECEIPTS)),
-                _subject(every_station(site, Channel.ALERTS)),
+                *(_subject(every_station(site, channel)) for channel in _TO_STATIONS),
                 _subject(checkpoints_topic(site)),
             ],
             "subscribe": [
@@ -72,8 +72,7 @@ def permissions(site: SourceId, stations: Sequence[SourceId]) -> dict[str, dict[
                 for channel in (Channel.EVENTS, Channel.STATUS, Channel.COSIGNATURES, Channel.ALERTS)
             ],
             "subscribe": [
-                _subject(station_topic(site, station, Channel.RECEIPTS)),
-                _subject(station_topic(site, station, Channel.ALERTS)),
+                *(_subject(station_topic(site, station, channel)) for channel in _TO_STATIONS),
                 _subject(checkpoints_topic(site)),
             ],
         }

@@ -5,11 +5,14 @@ events say the same once more, and `verify` compares the two.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chain_of_custody.checkpoint import log_note_key
 from chain_of_custody.errors import KeyRejectedError
+from chain_of_custody.notes import NoteAlgorithm, NoteKey
 from chain_of_custody.signatures import KeyId, Verifier, verifier_for
+from chain_of_custody.witness_policy import NO_WITNESSES, Witness, WitnessPolicy, parse_policy
 from evidence_model.canonical import JsonObject, canonical_bytes, parse_strict
 from evidence_model.errors import DamageError, RefusedError, UnavailableError
 from evidence_model.ids import SourceId, source_id
@@ -46,12 +49,14 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """All public keys of a site: its log, its centre, its stations."""
+    """All public keys of a site: its log, its centre, its stations, and whose cosignatures a checkpoint needs."""
 
     site: SourceId
     log_key: bytes
     centre: TrustedKey
     stations: tuple[TrustedKey, ...] = ()
+    witnesses: WitnessPolicy = NO_WITNESSES
+    """Names no log: it is about this site's."""
 
     def verifiers(self) -> Mapping[KeyId, Verifier]:
         """Return the verifiers of everyone who may sign events."""
@@ -60,6 +65,10 @@ class Trust:
     def station(self, wanted: SourceId) -> TrustedKey | None:
         """Return the station of this name, or None."""
         return next((each for each in self.stations if each.id == wanted), None)
+
+    def policy(self) -> WitnessPolicy:
+        """Return the witness policy with the log in it, as outsiders' tools read it."""
+        return replace(self.witnesses, logs=(log_note_key(self.log_key),))
 
     def source_of(self, key_id: KeyId) -> SourceId | None:
         """Return who signs with this key, or None."""
@@ -95,6 +104,7 @@ def trust_bytes(trust: Trust) -> bytes:
         "site": trust.site,
         "stations": [_as_json(each) for each in trust.stations],
         "version": _VERSION,
+        "witnesses": trust.witnesses.text(),
     }
     return canonical_bytes(document) + b"\n"
 
@@ -129,6 +139,21 @@ def station_key_path(paths: HomePaths, station: SourceId) -> Path:
     return paths.keys / f"station-{station}.key"
 
 
+def witness_key_path(paths: HomePaths, station: SourceId) -> Path:
+    """Return where the private key lies with which a station cosigns checkpoints; it signs nothing else."""
+    return paths.keys / f"witness-{station}.key"
+
+
+def witness_name(site: SourceId, station: SourceId) -> str:
+    """Return a station's name in its cosignatures."""
+    return f"{site}/{station}"
+
+
+def station_witness(site: SourceId, station: SourceId, public_key: bytes) -> Witness:
+    """Return a station as a witness of the policy."""
+    return Witness(station, NoteKey(witness_name(site, station), NoteAlgorithm.COSIGNATURE_V1, public_key))
+
+
 def upload_secret_path(paths: HomePaths, station: SourceId) -> Path:
     """Return where the secret lies with which a station may upload."""
     return paths.keys / f"upload-station-{station}.secret"
@@ -151,11 +176,15 @@ def _read(document: JsonObject) -> Trust:
         log_key=log_key,
         centre=_read_key(document["centre"]),
         stations=tuple(_read_key(each) for each in stations),
+        witnesses=parse_policy(str(document["witnesses"])),
     )
     keys = [trust.log_key, trust.centre.key, *(each.key for each in trust.stations)]
+    keys += [each.key.public_key for each in trust.witnesses.witnesses]
     names = [trust.centre.id, *(each.id for each in trust.stations)]
     if len(set(keys)) != len(keys) or len(set(names)) != len(names):
         raise TrustDamagedError("one key or one name stands twice")
+    if trust.witnesses.logs:
+        raise TrustDamagedError("the witness policy names a log; it is about this site's")
     return trust
 
 

@@ -8,6 +8,8 @@ from ingest_daemon.ledger import Backlog
 
 WAITING = "ING-001"
 LINK_REFUSED = "ING-002"
+SUSPECT = "ING-019"
+UNWITNESSED = "ING-020"
 NOTE_AFTER = timedelta(minutes=15)
 FAULT_AFTER = timedelta(hours=4)
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chain_of_custody.checkpoint import open_checkpoint
-from chain_of_custody.errors import LogForkedError, LogShrunkError, ReceiptMismatchError
+from chain_of_custody.errors import LogForkedError, LogShrunkError, ReceiptMismatchError, ReceiptUnwitnessedError
 from chain_of_custody.leaf import leaf_from_parts
 from chain_of_custody.receipt import VerifiedReceipt, check_head, verify_receipt
 from chain_of_custody.refusal import verify_refusal
@@ -49,6 +49,8 @@ class Heard:
     """Numbers of envelopes that now have a receipt, those that had one before left out."""
     ask_again: list[int] = field(default_factory=list)
     """Their receipt was from an older log than we know."""
+    unwitnessed: list[int] = field(default_factory=list)
+    """Their receipt is right but for the witnesses, whom it awaits."""
     refused: list[int] = field(default_factory=list)
     not_believed: int = 0
     is_sign_of_life: bool = False
@@ -150,12 +152,16 @@ class ReceiptDesk:
                 log_key=self._trust.log_key,
                 event=about.event,
                 leaf=about.leaf,
+                witnesses=self._trust.witnesses,
             )
             if about.has_blobs and receipt.blob_verified_at is None:
                 raise BytesNotVerifiedError(
                     f"event {about.seq} names bytes, and the receipt does not say they were read"
                 )
             self._check(receipt.head)
+        except ReceiptUnwitnessedError:
+            heard.is_sign_of_life = True
+            heard.unwitnessed.append(about.seq)
         except LogShrunkError:
             self._seen_shrunk(receipt.head)
             if about.log_index is None:

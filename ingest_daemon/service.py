@@ -15,8 +15,9 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
+from chain_of_custody.witness import Refusal
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from evidence_model.topics import Channel, station_topic
@@ -25,8 +26,9 @@ from host_io.config import HomeConfig, HomePaths
 from host_io.logs import event
 from host_io.mqtt import LinkState, MqttLink, PublishRefusedError
 from host_io.notify import Notifier
-from host_io.trust import read_trust
-from ingest_daemon.alerts import LINK_REFUSED, WAITING, waiting_finding
+from host_io.trust import Trust, read_trust
+from host_io.witness_state import WitnessStateLostError
+from ingest_daemon.alerts import LINK_REFUSED, SUSPECT, UNWITNESSED, WAITING, waiting_finding
 from ingest_daemon.errors import told
 from ingest_daemon.hand_over import HandOver
 from ingest_daemon.hand_over_queue import HandOverQueue
@@ -36,6 +38,7 @@ from ingest_daemon.receipts import Heard
 from ingest_daemon.schedule import Pace, Schedule
 from ingest_daemon.tidy import Tidy
 from ingest_daemon.watch import wake_hints
+from ingest_daemon.witnessing import WitnessDesk, open_witness
 
 _LOG = logging.getLogger(__name__)
 _SCAN_SECONDS: Final = 2.0
@@ -43,11 +46,20 @@ _FULL_SCAN_SECONDS: Final = 60.0
 _RESEND_LOOK_SECONDS: Final = 0.1
 _SILENCE_SECONDS: Final = 30.0
 _SHRUNK_WAIT_SECONDS: Final = 3.0
+_UNWITNESSED_WAIT_SECONDS: Final = 10.0
 _REFUSED_WAIT_SECONDS: Final = 600.0
 _IN_FLIGHT: Final = 1000
 _BATCH: Final = 200
 _BLOBS_A_LOOK: Final = 1000
 _JOIN_SECONDS: Final = 1.5
+
+
+class _Part(Protocol):
+    """A thread of the daemon."""
+
+    def start(self) -> None: ...
+
+    def stop(self, *, timeout_seconds: float) -> None: ...
 
 
 class IngestService:
@@ -63,6 +75,9 @@ class IngestService:
         self._station = config.station.id
         self._subject = f"station/{self._station}"
         self._events = station_topic(config.site, self._station, Channel.EVENTS)
+        self._asked = station_topic(config.site, self._station, Channel.WITNESS)
+        self._answered = station_topic(config.site, self._station, Channel.COSIGNATURES)
+        self._witness: WitnessDesk | None = None
         self._pace = pace or Pace()
         self._mail: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._fatal: BaseException | None = None
@@ -90,8 +105,8 @@ class IngestService:
             address=partial(broker_address, self._paths, self._config.broker),
             account=account,
             client_id=client_id(account, self._config.site),
-            subscriptions=self._inbox.topics,
-            on_message=self._inbox.put,
+            subscriptions=(*self._inbox.topics, self._asked),
+            on_message=self._sort,
             on_state=lambda state: self._mail.put(partial(self._link_turned, state)),
             presence_topic=station_topic(self._config.site, self._station, Channel.STATUS),
             in_flight=_IN_FLIGHT,
@@ -110,10 +125,14 @@ class IngestService:
             self._ledger = ledger
             self._schedule = Schedule(self._pace, heard_to=ledger.heard_to(), jitter=_jitter)
             self._shown: dict[str, dict[str, str]] = {
-                code: {} for code, _ in ledger.open_findings((WAITING, LINK_REFUSED))
+                code: {} for code, _ in ledger.open_findings((WAITING, LINK_REFUSED, UNWITNESSED))
             }
+            self._witness = self._open_witness(trust)
             self._begin()
-            for part in (self._inbox, self._tidy, hand_over, self._link):
+            parts: list[_Part] = [self._inbox, self._tidy, hand_over, self._link]
+            if self._witness is not None:
+                parts.insert(0, self._witness)
+            for part in parts:
                 part.start()
             try:
                 with wake_hints(self._paths, self._hint):
@@ -123,7 +142,7 @@ class IngestService:
                 self._fatal = error
             finally:
                 self._notifier.stopping()
-                for part in (self._link, hand_over, self._inbox, self._tidy):
+                for part in reversed(parts):
                     part.stop(timeout_seconds=_JOIN_SECONDS)
         if self._fatal is not None:
             raise told(self._fatal)
@@ -131,6 +150,36 @@ class IngestService:
     def wake(self) -> None:
         """Let the loop look at once; for signal handlers and threads."""
         self._mail.put(_nothing)
+
+    def _open_witness(self, trust: Trust) -> WitnessDesk | None:
+        """Return this station's witness, if it is to be one; the footage goes on with or without it."""
+        try:
+            witness = open_witness(
+                self._paths,
+                trust,
+                self._station,
+                clock=self._clock,
+                on_suspect=lambda refusal: self._mail.put(partial(self._suspected, refusal)),
+            )
+        except WitnessStateLostError as error:
+            event(_LOG, "witness.lost", level=logging.ERROR, code=error.code, problem=str(error))
+            self._ledger.find(Finding(error.code, Severity.DAMAGE, self._subject))
+            return None
+        self._ledger.cure(WitnessStateLostError.code, self._subject)
+        if witness is None:
+            return None
+        return WitnessDesk(witness, send=partial(self._link.publish, self._answered))
+
+    def _sort(self, topic: str, payload: bytes) -> None:
+        """On the link's thread: give a message to who reads it."""
+        if topic != self._asked:
+            self._inbox.put(topic, payload)
+        elif self._witness is not None:
+            self._witness.put(payload)
+
+    def _suspected(self, refusal: Refusal) -> None:
+        details = {"status": str(refusal.why.value), "cosigned_size": str(refusal.last_size)}
+        self._ledger.find(Finding(SUSPECT, Severity.DAMAGE, f"site/{self._config.site}", details))
 
     def _begin(self) -> None:
         now = self._clock.mono()
@@ -284,6 +333,13 @@ class IngestService:
         for seq in heard.ask_again:
             self._schedule.ask_again(seq, now, seconds=_SHRUNK_WAIT_SECONDS)
             self._look_for_resends(now + _SHRUNK_WAIT_SECONDS)
+        for seq in heard.unwitnessed:
+            self._schedule.ask_again(seq, now, seconds=_UNWITNESSED_WAIT_SECONDS)
+            self._look_for_resends(now + _UNWITNESSED_WAIT_SECONDS)
+        if heard.unwitnessed:
+            self._show(Finding(UNWITNESSED, Severity.FAULT, self._subject))
+        elif heard.receipted:
+            self._cure(UNWITNESSED)
         for seq in heard.refused:
             self._schedule.ask_again(seq, now, seconds=_REFUSED_WAIT_SECONDS)
             self._blobs.offer(self._ledger.lacking_for(seq))

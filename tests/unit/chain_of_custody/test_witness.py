@@ -7,10 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_of_custody.checkpoint import Checkpoint, log_note_key, origin_of, sign_checkpoint
-from chain_of_custody.errors import WitnessRequestRejectedError
+from chain_of_custody.errors import WitnessReplyRejectedError, WitnessRequestRejectedError
 from chain_of_custody.notes import Note, NoteSignature, encode_note
 from chain_of_custody.tree import TreeHead
-from chain_of_custody.witness import AddCheckpoint, Consistent, No, Refusal, examine, parse_add_checkpoint
+from chain_of_custody.witness import Consistent, Refusal, examine
+from chain_of_custody.witness_wire import (
+    AddCheckpoint,
+    Answer,
+    WitnessReply,
+    cosignature_lines_of,
+    last_size_of,
+    parse_add_checkpoint,
+    parse_reply,
+)
 from tests.fakes.log_on_disc import test_key as key_of
 from tests.fakes.small_tree import SmallTree
 
@@ -43,24 +52,24 @@ def test_growth_that_is_proved_is_cosigned(last: int, new: int) -> None:
     assert _ask(data, last) == Consistent(Checkpoint(ORIGIN, new, TREE.root(new)), _note(TREE, new))
 
 
-def _no(answer: Consistent | Refusal) -> tuple[No, int, bool]:
+def _no(answer: Consistent | Refusal) -> tuple[Answer, int, bool]:
     assert isinstance(answer, Refusal)
     return answer.why, answer.last_size, answer.is_suspect
 
 
 def test_attack_08_a_truncated_log_gets_no_cosignature() -> None:
-    assert _no(_ask(_request(30, 30), 40)) == (No.OTHER_OLD_SIZE, 40, False)
-    assert _no(_ask(AddCheckpoint(40, (), _note(TREE, 30)).to_bytes(), 40)) == (No.MALFORMED, 40, False)
+    assert _no(_ask(_request(30, 30), 40)) == (Answer.OTHER_OLD_SIZE, 40, False)
+    assert _no(_ask(AddCheckpoint(40, (), _note(TREE, 30)).to_bytes(), 40)) == (Answer.MALFORMED, 40, False)
 
 
 def test_attacks_05_to_07_and_09_a_rewritten_log_gets_no_cosignature() -> None:
-    assert _no(_ask(_request(30, 40, tree=FORK), 30)) == (No.INCONSISTENT, 30, True)
-    assert _no(_ask(_request(25, 40, tree=FORK, proof=TREE.consistency(25, 40)), 25)) == (No.INCONSISTENT, 25, True)
+    assert _no(_ask(_request(30, 40, tree=FORK), 30)) == (Answer.INCONSISTENT, 30, True)
+    assert _no(_ask(_request(25, 40, tree=FORK, proof=TREE.consistency(25, 40)), 25)) == (Answer.INCONSISTENT, 25, True)
 
 
 def test_attack_10_the_other_side_of_a_fork_gets_no_cosignature_and_is_kept() -> None:
-    assert _no(_ask(_request(30, 30, tree=FORK), 30)) == (No.INCONSISTENT, 30, True)
-    assert _no(_ask(_request(10, 30, tree=FORK), 30)) == (No.OTHER_OLD_SIZE, 30, True)
+    assert _no(_ask(_request(30, 30, tree=FORK), 30)) == (Answer.INCONSISTENT, 30, True)
+    assert _no(_ask(_request(10, 30, tree=FORK), 30)) == (Answer.OTHER_OLD_SIZE, 30, True)
 
 
 def test_the_honest_twin_of_the_fork_is_cosigned() -> None:
@@ -69,30 +78,30 @@ def test_the_honest_twin_of_the_fork_is_cosigned() -> None:
 
 @pytest.mark.parametrize("last", [0, 7, 30])
 def test_an_old_size_that_is_not_ours_is_answered_with_ours(last: int) -> None:
-    assert _no(_ask(_request(12, 40), last)) == (No.OTHER_OLD_SIZE, last, False)
+    assert _no(_ask(_request(12, 40), last)) == (Answer.OTHER_OLD_SIZE, last, False)
 
 
 @pytest.mark.parametrize("proof", [(), TREE.consistency(12, 39), TREE.consistency(12, 40)[:-1], (bytes(32),)])
 def test_a_wrong_proof_is_refused(proof: tuple[bytes, ...]) -> None:
-    assert _no(_ask(_request(12, 40, proof=proof), 12)) == (No.INCONSISTENT, 12, True)
-    assert _no(_ask(_request(0, 40, proof=(bytes(32),)), 0)) == (No.INCONSISTENT, 0, True)
+    assert _no(_ask(_request(12, 40, proof=proof), 12)) == (Answer.INCONSISTENT, 12, True)
+    assert _no(_ask(_request(0, 40, proof=(bytes(32),)), 0)) == (Answer.INCONSISTENT, 0, True)
 
 
 def test_an_unknown_log_and_a_thief_without_the_key_are_refused() -> None:
     other = key_of("other log")
     foreign = sign_checkpoint(Checkpoint(origin_of(other.public_key), 3, TREE.root(3)), other)
-    assert _no(_ask(AddCheckpoint(0, (), foreign).to_bytes(), 0)) == (No.UNKNOWN_LOG, 0, False)
+    assert _no(_ask(AddCheckpoint(0, (), foreign).to_bytes(), 0)) == (Answer.UNKNOWN_LOG, 0, False)
     checkpoint = Checkpoint(ORIGIN, 3, TREE.root(3))
     ours = log_note_key(LOG.public_key)
     forged = encode_note(Note(checkpoint.body(), (NoteSignature(ours.name, ours.key_hash, bytes(64)),)))
-    assert _no(_ask(AddCheckpoint(0, (), forged).to_bytes(), 0)) == (No.NOT_SIGNED_BY_THE_LOG, 0, False)
+    assert _no(_ask(AddCheckpoint(0, (), forged).to_bytes(), 0)) == (Answer.NOT_SIGNED_BY_THE_LOG, 0, False)
 
 
 def test_what_the_log_signs_and_is_no_checkpoint_is_kept() -> None:
     ours = log_note_key(LOG.public_key)
     for text in (f"{ORIGIN}\n0\n{'A' * 43}=\n", f"{ORIGIN}\n1\n{'A' * 43}=\nextension\n", f"{ORIGIN}\n"):
         note = encode_note(Note(text, (NoteSignature(ours.name, ours.key_hash, LOG.sign(text.encode())),)))
-        assert _no(_ask(AddCheckpoint(0, (), note).to_bytes(), 0)) == (No.INCONSISTENT, 0, True)
+        assert _no(_ask(AddCheckpoint(0, (), note).to_bytes(), 0)) == (Answer.INCONSISTENT, 0, True)
 
 
 def test_the_example_of_the_specification_is_read() -> None:
@@ -110,7 +119,7 @@ def test_the_example_of_the_specification_is_read() -> None:
     assert request.old_size == 20852014
     assert len(request.proof) == 4
     assert request.to_bytes() == body
-    assert _no(_ask(body, 0)) == (No.UNKNOWN_LOG, 0, False)
+    assert _no(_ask(body, 0)) == (Answer.UNKNOWN_LOG, 0, False)
 
 
 GOOD = _request(12, 40)
@@ -133,7 +142,7 @@ GOOD = _request(12, 40)
     ],
 )
 def test_a_malformed_request_is_refused(data: bytes) -> None:
-    assert _no(_ask(data, 12))[0] is No.MALFORMED
+    assert _no(_ask(data, 12))[0] is Answer.MALFORMED
     with pytest.raises(WitnessRequestRejectedError):
         parse_add_checkpoint(data)
 
@@ -149,3 +158,51 @@ def test_a_witness_never_goes_back_or_sideways(last: int, old: int, new: int, is
     if isinstance(answer, Consistent):
         assert new >= last == old
         assert not is_fork or last <= 20
+
+
+def test_an_answer_reads_back() -> None:
+    """The signature line is the first of C2SP tlog-witness's example of a response."""
+    line = "— witness.example/w1 I7rEps0pvK2UqkS2gSpVUDhrhVtQV9lgF6pRrWAvjJHjyWpW7VcE3SiOlVlbQNt64vWhO+DlkL0+UfzuOBMh9ChdMkP1vi/lCAsmlw==\n"  # noqa: E501
+    reply = WitnessReply(bytes(range(32)), Answer.COSIGNED, line)
+    assert parse_reply(reply.to_bytes()) == reply
+    assert [each.name for each in cosignature_lines_of(reply)] == ["witness.example/w1"]
+    assert last_size_of(WitnessReply(bytes(32), Answer.OTHER_OLD_SIZE, "20852014\n")) == 20852014
+
+
+@pytest.mark.parametrize("body", ["", "x\n", "012\n", "12", "-1\n", "1\n\n", "٥\n"])
+def test_a_body_that_is_neither_size_nor_signatures_is_refused(body: str) -> None:
+    reply = WitnessReply(bytes(32), Answer.COSIGNED, body)
+    with pytest.raises(WitnessReplyRejectedError):
+        last_size_of(reply)
+    with pytest.raises(WitnessReplyRejectedError):
+        cosignature_lines_of(reply)
+
+
+REPLY = WitnessReply(bytes(32), Answer.OTHER_OLD_SIZE, "5\n").to_bytes()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        REPLY + b" ",
+        REPLY.replace(b'"409"', b'"299"'),
+        REPLY.replace(b'"409"', b"409"),
+        REPLY.replace(b'"5\\n"', b"null"),
+        REPLY.replace(b"{", b'{"a":"b",'),
+        REPLY.replace(b"00", b"0", 1),
+        b'{"body":"' + b"x" * 20_000 + REPLY[8:],
+    ],
+)
+def test_a_malformed_answer_is_refused(data: bytes) -> None:
+    assert parse_reply(REPLY).body == "5\n"
+    with pytest.raises(WitnessReplyRejectedError):
+        parse_reply(data)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_reader_of_answers(data: bytes) -> None:
+    with pytest.raises(WitnessReplyRejectedError):
+        parse_reply(data)

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,22 +101,6 @@ def test_case_26_what_cannot_be_mounted_is_shown_and_left(dock: DockHome, device
     assert (result.state, result.problem) == (SessionState.FAILED, code)
     assert code in dock.findings()
     assert dock.events() == []
-
-
-@pytest.mark.root
-def test_what_could_not_be_mounted_in_a_socket_is_mended_when_something_mounts_there(
-    dock: DockHome, device: str
-) -> None:
-    other = replace(_volume("/dev/none-such"), key="1-1.5")
-    with dock.station() as station:
-        for volume in (_volume(device, ""), _volume(device, "vfat"), other):  # no file system yet, a wrong one
-            dock_volume(station, volume, QuickPatience(dock.clock))
-        assert dock.findings() == {"EDGE-003", "EDGE-004"}
-        result = dock_volume(station, _volume(device), QuickPatience(dock.clock))
-    assert result is not None
-    assert result.ok
-    standing = dock.rows("select code, subject from station_finding where cleared_unix_ms is null")
-    assert standing == [("EDGE-003", "1-1.5")]
 
 
 def test_a_job_that_fails_ends_alone(caplog: pytest.LogCaptureFixture) -> None:

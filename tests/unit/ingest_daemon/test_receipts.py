@@ -2,25 +2,29 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from chain_of_custody.checkpoint import open_checkpoint
+from chain_of_custody.cosignature import add_signature, cosign
 from chain_of_custody.envelope import to_wire
 from chain_of_custody.leaf import make_leaf
 from chain_of_custody.receipt import make_receipt, parse_receipt
 from chain_of_custody.refusal import make_refusal
 from chain_of_custody.signatures import Ed25519Signer
+from chain_of_custody.witness_policy import Group, WitnessPolicy
+from evidence_model.ids import SourceId
 from host_io.signed_journal import SignedEvent
-from host_io.trust import Trust
+from host_io.trust import Trust, station_witness, witness_name
 from ingest_daemon.errors import NotTrustedError
 from ingest_daemon.ledger import Ledger
 from ingest_daemon.receipts import ReceiptDesk
 from tests.fakes.centre import FakeCentre
 from tests.fakes.manual_clock import ManualClock
-from tests.homes import STATION, Home, make_home
+from tests.homes import SITE, STATION, Home, make_home
 from tests.spooling import Spooling
 
 STRANGER = Ed25519Signer.from_seed(b"s" * 32)
@@ -293,3 +297,44 @@ def test_a_receipt_dated_in_the_future_is_still_a_receipt(bench: Bench) -> None:
     [honest] = bench.logged(event)
     future = forged(bench, honest, blob_verified_at=datetime(2039, 1, 1, tzinfo=UTC))
     assert bench.desk.receipts([future]).receipted == [event.seq]
+
+
+def _witnessed(bench: Bench, *names: str, quorum: int) -> dict[str, Ed25519Signer]:
+    """Let the site need the cosignatures of so many of these."""
+    signers = {name: Ed25519Signer.from_seed(name.encode().ljust(32)) for name in names}
+    witnesses = tuple(station_witness(SITE, SourceId(name), key.public_key) for name, key in signers.items())
+    policy = WitnessPolicy(witnesses=witnesses, groups=(Group("some", quorum, names),), quorum="some")
+    trust = replace(bench.home.trust, witnesses=policy)
+    bench.desk = ReceiptDesk(bench.ledger, trust=trust, station=STATION, clock=bench.clock)
+    return signers
+
+
+def _cosigned(bench: Bench, honest: bytes, signers: dict[str, Ed25519Signer]) -> bytes:
+    """Return the receipt under its checkpoint with cosignatures."""
+    note = parse_receipt(honest).checkpoint
+    checkpoint = open_checkpoint(note, log_key=bench.home.trust.log_key)
+    for name, signer in signers.items():
+        line = cosign(checkpoint, signer=signer, name=witness_name(SITE, SourceId(name)), at=bench.clock.now())
+        note = add_signature(note, line)
+    return forged(bench, honest, checkpoint=note)
+
+
+def test_attack_50_a_receipt_without_the_quorum_is_not_noted_and_asked_for_again(bench: Bench) -> None:
+    signers = _witnessed(bench, "w1", "w2", "w3", quorum=2)
+    [honest] = bench.logged(*bench.spooling.note())
+    for receipt in (honest, _cosigned(bench, honest, {"w1": signers["w1"]})):
+        heard = bench.desk.receipts([receipt])
+        assert (heard.unwitnessed, heard.receipted, heard.not_believed) == ([1], [], 0)
+        assert heard.is_sign_of_life
+    assert bench.ledger.db.execute("select count(*) from envelope where receipt is not null").fetchone()[0] == 0
+    two = {name: signers[name] for name in ("w1", "w3")}
+    assert bench.desk.receipts([_cosigned(bench, honest, two)]).receipted == [1]
+    assert bench.spooling.findings() == []
+
+
+def test_attacks_11_and_12_the_stolen_keys_of_log_and_centre_are_not_enough(bench: Bench) -> None:
+    signers = _witnessed(bench, "w1", "w2", quorum=2)
+    [honest] = bench.logged(*bench.spooling.note())
+    thief = _cosigned(bench, honest, {"w1": signers["w1"], "w2": STRANGER})
+    assert bench.desk.receipts([thief]).receipted == []
+    assert bench.desk.receipts([_cosigned(bench, honest, signers)]).receipted == [1]
