@@ -10,6 +10,7 @@ import os
 import secrets
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from operator_cli.lock_files import is_locked
 
 LOG_BYTES = 8 << 20
 """A larger log is put aside as `.log.1`."""
+_BROKER_ROOM_BYTES = 16 << 20
 _LOOK_AGAIN_SECONDS = 0.2
 
 
@@ -67,8 +69,8 @@ class Child(Protocol):
         """Return the last line it wrote, for an error that people read."""
         ...
 
-    def trim_log(self) -> None:
-        """Keep its log from growing without end."""
+    def look_after(self) -> None:
+        """Keep its log from growing without end, and end it if it can go on only from a new start; called often."""
         ...
 
     def is_kept_out(self) -> bool:
@@ -163,7 +165,7 @@ class ProgramChild:
         """Say whether another process holds its lock."""
         return self._lock is not None and is_locked(self._lock)
 
-    def trim_log(self) -> None:
+    def look_after(self) -> None:
         """Put a log that has grown large aside while its program goes on writing; a line or two may be lost."""
         with contextlib.suppress(OSError):
             if self.log.stat().st_size > LOG_BYTES:
@@ -171,7 +173,7 @@ class ProgramChild:
                 os.truncate(self.log, 0)  # it is written by appending, so the next line stands at its beginning
 
     def _open_log(self) -> contextlib.AbstractContextManager[int]:
-        self.trim_log()
+        self.look_after()
         return _closing(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
 
     def _close_messages(self) -> None:
@@ -190,6 +192,12 @@ class BrokerChild:
         self._make = make
         self._paths = paths
         self._broker: Broker | None = None
+        self._log_read = 0
+        self._met_full_disk = False
+
+    @property
+    def _log(self) -> Path:
+        return self._paths.run / "nats-server.log"
 
     @property
     def pid(self) -> int | None:
@@ -202,6 +210,9 @@ class BrokerChild:
         Raises:
             UnavailableError: no nats-server on this machine, or it does not come up.
         """
+        with contextlib.suppress(OSError):
+            self._log_read = self._log.stat().st_size
+        self._met_full_disk = False
         self._broker = self._make()
         self._broker.start()
 
@@ -217,10 +228,20 @@ class BrokerChild:
 
     def last_words(self) -> str:
         """Return the last line of its log."""
-        return last_line(self._paths.run / "nats-server.log")
+        return last_line(self._log)
 
-    def trim_log(self) -> None:
-        """Do nothing: nats-server keeps its own log small."""
+    def look_after(self) -> None:
+        """End one that met a full disk once there is room again: nats-server itself refuses all writes from then on."""
+        with contextlib.suppress(OSError), self._log.open("rb") as file:
+            self._log_read = min(self._log_read, self._log.stat().st_size)  # it is begun anew now and then
+            file.seek(self._log_read)
+            new = file.read()
+            self._log_read += len(new)
+            self._met_full_disk |= b"no space left on device" in new
+            room = shutil.disk_usage(self._paths.broker).free
+            if self._met_full_disk and room > _BROKER_ROOM_BYTES and (pid := self.pid) is not None:
+                self._met_full_disk = False
+                os.kill(pid, signal.SIGTERM)
 
     def is_kept_out(self) -> bool:
         """Return False: an old broker is ended by the new one."""

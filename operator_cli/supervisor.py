@@ -221,7 +221,7 @@ class Supervisor:
     def _start_due(self) -> None:
         now = self._clock.mono()
         for watched in self._watched:
-            watched.child.trim_log()
+            watched.child.look_after()
             if watched.state is ChildState.WAITING and now >= watched.start_again_mono:
                 watched.restarts += 1
                 self._start(watched)
