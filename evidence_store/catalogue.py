@@ -22,6 +22,7 @@ from evidence_model.instants import from_unix_ms, unix_ms
 from evidence_model.messages import BlobRef, BlobRole, blobs_of
 from evidence_store import body_reading as read
 from evidence_store.catalogue_events import CENTRE_ALONE, HANDLERS, LoggedEvent
+from evidence_store.errors import NotItsItemError
 from evidence_store.vault import Adopted
 from host_io import sqlite
 
@@ -285,7 +286,8 @@ class Catalogue:
             handler(self.db, event)
         except (RefusedError, ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as error:
             self.db.execute("rollback to one_event")
-            yield Finding(BODY_MAKES_NO_SENSE, Severity.FAULT, f"entry {event.index}", {"error": str(error)[:200]})
+            code = error.code if isinstance(error, NotItsItemError) else BODY_MAKES_NO_SENSE
+            yield Finding(code, Severity.FAULT, f"entry {event.index}", {"error": str(error)[:200]})
         self.db.execute("release one_event")
 
 

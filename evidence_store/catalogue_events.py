@@ -17,6 +17,7 @@ from evidence_model.ids import recorder_id
 from evidence_model.instants import EPOCH, unix_ms
 from evidence_model.messages import BlobRole, blobs_of
 from evidence_store import body_reading as read
+from evidence_store.errors import NotItsItemError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ def _footage_pulled(db: sqlite3.Connection, event: LoggedEvent) -> None:
             event.wall_unix_ms,
         ),
     )
+    row = _item(db, event)
+    if row is not None and row["digest"] != view.subject.sha256:
+        raise ValueError("another file has this asset id")
     _is_stale(db, recorder)
 
 
@@ -75,6 +79,9 @@ def _footage_reread(db: sqlite3.Connection, event: LoggedEvent) -> None:
     row = _item(db, event)
     if row is None:
         return
+    _check_pulled(db, event)
+    if row["station"] != view.source.id and row["reread_index"] is not None:
+        return  # docked at two stations: what the first one found out stands, or will
     start_at, duration_ms = read.instant(body, "start_at"), read.number(body, "duration_ms")
     _check_end(start_at or EPOCH, duration_ms or 0)
     fields, rule = read.table(body, "fields"), read.table(body, "segment_rule")
@@ -149,6 +156,7 @@ def _footage_missing(db: sqlite3.Connection, event: LoggedEvent) -> None:
 
 def _recorder_freed(db: sqlite3.Connection, event: LoggedEvent) -> None:
     if event.view.asset is not None:
+        _check_pulled(db, event)
         db.execute("insert into freed (log_index, asset_id) values (?, ?)", (event.index, event.view.asset.id))
 
 
@@ -239,9 +247,21 @@ CENTRE_ALONE = frozenset(
 def _item(db: sqlite3.Connection, event: LoggedEvent) -> sqlite3.Row | None:
     if event.view.asset is None:
         return None
-    query = "select asset_id, recorder_id, flags from item where asset_id = ?"
+    query = "select asset_id, recorder_id, station, digest, flags, reread_index from item where asset_id = ?"
     row: sqlite3.Row | None = db.execute(query, (event.view.asset.id,)).fetchone()
     return row
+
+
+def _check_pulled(db: sqlite3.Connection, event: LoggedEvent) -> None:
+    """Return if the source pulled this very item itself, and so knows what it speaks of."""
+    view = event.view
+    query = (
+        "select 1 from event join event_blob using (log_index) join item using (asset_id, digest)"
+        " where asset_id = ? and source = ? and event.kind = ? and role = ?"
+    )
+    pulled = (EventKind.FOOTAGE_PULLED.value, BlobRole.FOOTAGE.value)
+    if db.execute(query, (view.asset.id if view.asset else None, view.source.id, *pulled)).fetchone() is None:
+        raise NotItsItemError(f"{view.kind} by {view.source.id}, which never pulled this file")
 
 
 def _recorder(body: JsonObject) -> str:

@@ -134,6 +134,12 @@ class EventUnknownError(UsageError):
     code = "STO-081"
 
 
+class NotItsItemError(RefusedError):
+    """A station speaks of a file as its own that it never pulled."""
+
+    code = "STO-023"
+
+
 # The program
 
 
