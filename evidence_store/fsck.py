@@ -170,7 +170,9 @@ class _Verification:
         if is_empty:
             yield from self._holdings.check_empty_log(was_seen=self._log_was_seen)
         if log is not None:
-            yield from check_catalogue(self._paths.catalogue_db, log_size=log.size, leaf_at=log.leaf)
+            yield from check_catalogue(
+                self._paths.catalogue_db, log_size=log.size, leaf_at=log.leaf, is_running=self._is_running
+            )
 
     def _log_check(self) -> LogCheck | None:
         log_key = self._trust.log_key

@@ -20,7 +20,7 @@ from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node
 from chain_of_custody.tree import HASH_BYTES, CompactRange
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
-from evidence_store.errors import LogFileMissingError, LogRecordMissingError, StageDamagedError
+from evidence_store.errors import LogFileMissingError, LogRecordMissingError, LogSetBackError, StageDamagedError
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.log_folder import ENTRY_BYTES, LogFolder, is_torn
 from evidence_store.log_signer import SignedRecordDamagedError
@@ -80,6 +80,9 @@ class LogCheck:
         yield from findings
         if note is None:
             return
+        if not self.is_running and (beyond := folder.shows_more_than(self.size)) is not None:
+            details = {"size": str(self.size), "seen_by": str(beyond.relative_to(self.root.parent))}
+            yield Finding(LogSetBackError.code, Severity.DAMAGE, "log/signed", details)
         self._replay(stages)
         if self._overlay or (self._staged and not self.is_running):
             yield Finding(HALF_WAY, Severity.NOTE, "log", {"size": str(self.size)})

@@ -186,6 +186,12 @@ class Ledger:
             raise LogRecordMissingError(
                 f"{self._folder.signed}: not there, but the log is not empty; restore it, nothing is signed until then"
             )
+        if (beyond := self._folder.shows_more_than(self._signer.last.size)) is not None:
+            raise LogSetBackError(
+                f"{self._folder.signed}: size {self._signer.last.size}, but {beyond} is of a larger log; this record "
+                "was set back: restore the newest copy"
+            )
+        public = self._signer.public()
         with self._settling, self._stages:
             self._unsettled = []
             for stage in self._folder.stages():
@@ -194,6 +200,8 @@ class Ledger:
                     continue
                 self._unsettled.append(self._apply_again(stage))
         self._check_disk()
+        if public is not None:
+            self._check_given_out(public.head())
         self._folder.publish(self.note)
         self._recovered = True
 

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from chain_of_custody.leaf import LEAF_BYTES
-from chain_of_custody.tiles import Bundle, Tile
+from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile
 from chain_of_custody.tree import HASH_BYTES
 from evidence_store.errors import LogFileMissingError
 from evidence_store.stage import parse_stage_name
@@ -119,6 +119,18 @@ class LogFolder:
         """Remove the partial tiles of a tile that is full and on the medium now; failing costs a few kilobytes."""
         shutil.rmtree(self.root / folder, ignore_errors=True)
         self._known_folders.discard(self.root / folder)
+
+    def shows_more_than(self, size: int) -> Path | None:
+        """Return a tile or bundle that only a larger log has, or None; such files are written after the signature."""
+        number, width = divmod(size, TILE_WIDTH)
+        for full in (Tile(0, number).path, Bundle(number).path):
+            if (self.root / full).exists():
+                return self.root / full
+            partial = self.root / f"{full}.p"
+            for path in partial.iterdir() if partial.is_dir() else ():
+                if path.name.isdecimal() and int(path.name) > width:
+                    return path
+        return None
 
     def tile_paths(self) -> Iterator[str]:
         """Yield the path under `log/` of every file in `tile/`."""

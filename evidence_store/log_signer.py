@@ -11,7 +11,7 @@ from chain_of_custody.sequence import SequencePlan
 from chain_of_custody.signatures import Signer
 from chain_of_custody.tree import EMPTY_ROOT
 from evidence_model.errors import DamageError, RefusedError
-from evidence_store.errors import SignerRefusedError
+from evidence_store.errors import LogSetBackError, SignerRefusedError
 from evidence_store.log_folder import LogFolder
 from host_io import durable
 
@@ -30,6 +30,7 @@ class LogSigner:
         self._signer = signer
         self.note: bytes | None = None
         self.last: Checkpoint | None = None
+        self._newest: Checkpoint | None = None  # the largest that this run signed or read
 
     @property
     def log_key(self) -> bytes:
@@ -41,6 +42,7 @@ class LogSigner:
 
         Raises:
             SignedRecordDamagedError: the file is not what this key signed.
+            LogSetBackError: it is older than what this run signed, or than what is public.
         """
         try:
             note = self._folder.signed.read_bytes()
@@ -50,12 +52,25 @@ class LogSigner:
         # A rename whose folder could not be fsynced may show here and be gone after the next power failure.
         durable.sync_folder(self._folder.root)
         try:
-            self.last = open_checkpoint(note, log_key=self.log_key)
+            last = open_checkpoint(note, log_key=self.log_key)
         except RefusedError as error:
             raise SignedRecordDamagedError(
                 f"{self._folder.signed}: not a checkpoint signed by this log's key: {error}; restore it"
             ) from error
-        self.note = note
+        for newer in (self._newest, self.public()):
+            if newer is not None and (newer.size > last.size or (newer.size == last.size and newer.root != last.root)):
+                raise LogSetBackError(
+                    f"{self._folder.signed}: size {last.size}, but size {newer.size} was signed and shown after it; "
+                    "nothing is signed on top of it: restore the newest copy"
+                )
+        self.note, self.last, self._newest = note, last, last
+
+    def public(self) -> Checkpoint | None:
+        """Return what `log/checkpoint` shows; None if it is not there, or torn by a power failure."""
+        try:
+            return open_checkpoint(durable.read_plain(self._folder.checkpoint), log_key=self.log_key)
+        except (OSError, RefusedError):
+            return None
 
     def sign_empty(self) -> bytes:
         """Sign the log without entries, once in its life."""
@@ -86,5 +101,5 @@ class LogSigner:
         open_checkpoint(note, log_key=self.log_key)
         durable.write_file(self._folder.signed, note, mode=0o644)
         # Power fails here: the entries are in the log, the next start finishes what follows.
-        self.note, self.last = note, checkpoint
+        self.note, self.last, self._newest = note, checkpoint, checkpoint
         return note

@@ -11,11 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from evidence_model.digests import Digest, MalformedDigestError
+from evidence_model.errors import EvidockError
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
 from evidence_store.catalogue import Catalogue, open_catalogue_db
 from evidence_store.catalogue_chores import do_one_chore
-from evidence_store.errors import StoreRunningError
+from evidence_store.errors import LogSetBackError, StoreRunningError
 from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
@@ -44,6 +45,7 @@ def rebuild(paths: HomePaths, clock: Clock | None = None) -> int:
         ledger = Ledger(folder, read_signing_key(log_key_path(paths)))
         ledger.open()
         vault = Vault(paths.vault, reserve_bytes=0, clock=clock or SystemClock())
+        _refuse_older_log(paths.catalogue_db, LogReader(folder), ledger.size)
         _make_again(paths.catalogue_db, LogReader(folder), ledger.size, vault, trust.centre.id)
         return ledger.size
 
@@ -51,8 +53,13 @@ def rebuild(paths: HomePaths, clock: Clock | None = None) -> int:
 def open_catalogue_of_log(
     paths: HomePaths, *, reader: LogReader, size: int, vault: Vault, centre: SourceId
 ) -> sqlite3.Connection:
-    """Open the catalogue; one that is damaged, or not of this log, is made again."""
+    """Open the catalogue; one that is damaged, or not of this log, is made again.
+
+    Raises:
+        LogSetBackError: it knows more of this log than `log/signed` says.
+    """
     path = paths.catalogue_db
+    _refuse_older_log(path, reader, size)
     try:
         db = open_catalogue_db(path)
         if _is_of_log(Catalogue(db, centre=centre), reader, size):
@@ -107,6 +114,24 @@ def _is_of_log(catalogue: Catalogue, reader: LogReader, size: int) -> bool:
         return False
     row = catalogue.db.execute("select hash from event where log_index = ?", (applied - 1,)).fetchone()
     return row is not None and sha256(row["hash"]).digest() == reader.leaf(applied - 1, size).checksum
+
+
+def _refuse_older_log(path: Path, reader: LogReader, size: int) -> None:
+    """A view is never ahead of what it shows: one that is saw entries that were signed, and that this log has lost."""
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(open_catalogue_db(path, read_only=True)) as db:
+            applied = int(db.execute("select size from applied").fetchone()[0])
+            row = db.execute("select hash from event where log_index = ?", (size - 1,)).fetchone()
+    except (EvidockError, sqlite3.Error, TypeError):
+        return  # damaged or empty: it is made again
+    if applied <= size:
+        return
+    if size == 0 or (row is not None and sha256(row["hash"]).digest() == reader.leaf(size - 1, size).checksum):
+        raise LogSetBackError(
+            f"{path}: holds {applied} events of this log, log/signed says {size}; the log was set back: restore it"
+        )
 
 
 def _make_again(path: Path, reader: LogReader, size: int, vault: Vault, centre: SourceId) -> None:

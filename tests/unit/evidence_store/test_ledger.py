@@ -1,6 +1,7 @@
 """The log on disk grows by whole batches, survives being cut off, and signs nothing on top of a contradiction."""
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -219,6 +220,61 @@ def test_a_log_set_back_to_an_older_copy_is_refused(tmp_path: Path) -> None:
         path.write_bytes(data)
     with pytest.raises(LogSetBackError):
         Ledger(LogFolder(tmp_path), LOG_KEY).open(given_out=given_out)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("count", [2, 254, 300])
+@pytest.mark.parametrize("kept", ["checkpoint", "tiles", "both"])
+def test_a_record_that_was_set_back_is_refused_by_what_else_the_disk_shows(
+    tmp_path: Path, kept: str, count: int, settled: bool
+) -> None:
+    station, ledger = FakeStation(), opened(tmp_path)
+    ledger.append(entries(station, 2))
+    ledger.settle()
+    old = {name: (tmp_path / name).read_bytes() for name in ("signed", "checkpoint")}
+    shutil.copytree(tmp_path / "tile", tmp_path / "old")
+    newest = ledger.append(entries(station, count)).note
+    if settled:
+        ledger.settle()
+    stages = LogFolder(tmp_path).stages()
+    (tmp_path / "signed").write_bytes(old["signed"])
+    if kept == "tiles":
+        (tmp_path / "checkpoint").write_bytes(old["checkpoint"])
+    if kept == "checkpoint":
+        shutil.rmtree(tmp_path / "tile")
+        shutil.copytree(tmp_path / "old", tmp_path / "tile")
+    with pytest.raises(LogSetBackError):
+        opened(tmp_path)
+    with pytest.raises(LogSetBackError):
+        ledger._recover()
+    assert (tmp_path / "signed").read_bytes() == old["signed"]
+    assert LogFolder(tmp_path).stages() == stages  # they hold what was signed
+    (tmp_path / "signed").write_bytes(newest)
+    if kept != "checkpoint":
+        assert opened(tmp_path).size == 2 + count
+
+
+def test_a_record_of_another_history_is_refused(tmp_path: Path) -> None:
+    ledger, other = opened(tmp_path / "log"), opened(tmp_path / "other")
+    ledger.append(entries(FakeStation(), 3))
+    other.append(entries(FakeStation(seed=9), 2))
+    shutil.copyfile(tmp_path / "other" / "checkpoint", tmp_path / "log" / "checkpoint")
+    with pytest.raises(LogSetBackError):
+        opened(tmp_path / "log")
+
+
+@pytest.mark.parametrize("torn", [b"", b"sigsum.org/v1/tree/", bytes(200), None])
+def test_a_torn_public_checkpoint_is_written_again_from_what_was_signed(tmp_path: Path, torn: bytes | None) -> None:
+    station, ledger = FakeStation(), opened(tmp_path)
+    note = ledger.append(entries(station, 3)).note
+    older = opened(tmp_path).append(entries(station, 1)).note
+    checkpoint = tmp_path / "checkpoint"
+    for content in (torn, note):  # torn, or the rename of the newest one was lost
+        checkpoint.unlink()
+        if content is not None:
+            checkpoint.write_bytes(content)
+        assert opened(tmp_path).size == 4
+        assert checkpoint.read_bytes() == older
 
 
 def test_the_signer_refuses_a_plan_that_does_not_start_where_it_stopped(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From message to receipt: logged once, in order, receipted only when the bytes are verified, whatever comes when."""
 
 import hashlib
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from evidence_model.messages import BlobRef, BlobRole
 from evidence_model.topics import Channel, station_topic
 from evidence_store.catalogue import open_catalogue_db
 from evidence_store.centre_book import open_centre_db, open_findings
-from evidence_store.errors import CentreJournalLostError
+from evidence_store.errors import CentreJournalLostError, LogSetBackError
 from evidence_store.fsck import verify_home
 from evidence_store.rebuild import rebuild, set_aside_if_damaged
 from host_io.config import HomePaths
@@ -359,6 +360,30 @@ def test_a_centre_that_lost_its_journal_does_not_begin_a_second_history(home: Ho
     with pytest.raises(CentreJournalLostError), centre_at(home, trust_of(station)):
         pass
     assert "STO-008" in {finding.code for finding in verify_home(home)}
+
+
+def test_a_log_that_was_set_back_whole_is_refused_by_the_catalogue(
+    home: HomePaths, station: FakeStation, tmp_path: Path
+) -> None:
+    with centre_at(home, trust_of(station)) as centre:
+        centre.take(station, [station.says()])
+        centre.ledger.settle()
+        shutil.copytree(home.log, tmp_path / "old")
+        centre.take(station, [station.says(), station.says()])
+        centre.ledger.settle()
+    shutil.copytree(home.log, tmp_path / "newest")
+    shutil.rmtree(home.log)
+    shutil.copytree(tmp_path / "old", home.log)
+    with pytest.raises(LogSetBackError), centre_at(home, trust_of(station)):
+        pass
+    with pytest.raises(LogSetBackError):
+        rebuild(home)
+    assert ("STO-002", "log/signed") in {(finding.code, finding.subject) for finding in verify_home(home)}
+    shutil.rmtree(home.log)
+    shutil.copytree(tmp_path / "newest", home.log)
+    with centre_at(home, trust_of(station)) as centre:  # the newest copy is taken
+        assert centre.ledger.size == 6
+    assert list(verify_home(home)) == []
 
 
 def test_sqlite_is_strict_about_every_table(home: HomePaths, station: FakeStation) -> None:
