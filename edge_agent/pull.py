@@ -33,6 +33,7 @@ from evidence_model.names import display_name
 from evidence_model.states import SessionState
 
 _LONGEST_NAP_SECONDS: Final = 1.0
+_SHORTEST_NAP_SECONDS: Final = 0.05  # ten thousand files that wait are due at ten thousand moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +137,15 @@ class Puller:
         """Move what is due to `ready`, waiting for the first if need be; False if nobody is to be waited for."""
         if not self._settings.wait_for_room and all(each.waits_for == NoRoomError.code for each in waiting):
             return False
-        while not (due := [each for each in waiting if each.due_mono <= self._clock.mono()]):
+        while (first_mono := min(each.due_mono for each in waiting)) > self._clock.mono():
             codes = {each.waits_for for each in waiting}
             self._show_waiting(NoRoomError.code if NoRoomError.code in codes else min(codes))
             self._volume.check_present()
-            nap = min(each.due_mono for each in waiting) - self._clock.mono()
-            self._stop_if_told(self._patience.wait(min(max(nap, 0.0), _LONGEST_NAP_SECONDS)))
-        waiting[:] = [each for each in waiting if each not in due]
-        ready.extend(due)
+            nap = first_mono - self._clock.mono()
+            self._stop_if_told(self._patience.wait(min(max(nap, _SHORTEST_NAP_SECONDS), _LONGEST_NAP_SECONDS)))
+        now_mono = self._clock.mono()
+        ready.extend(each for each in waiting if each.due_mono <= now_mono)
+        waiting[:] = [each for each in waiting if each.due_mono > now_mono]
         return True
 
     def _try(self, candidate: _Candidate) -> bool:

@@ -39,6 +39,7 @@ from host_io import logs
 from host_io.notify import Notifier
 
 SCAN_SECONDS: Final = 30.0
+SCAN_SHARE: Final = 0.1  # of the time, at most, goes into scans, however many files lie there
 REST_SECONDS: Final = 1.0  # a dock folder in which files just appeared is docked when it came to rest
 MOST_UNREST_SECONDS: Final = 20.0
 FIRST_RETRY_SECONDS: Final = 30.0
@@ -107,6 +108,7 @@ class AgentService:
         self._rests: dict[str, float] = {}  # of requests: not to be tried again before
         self._folder_hint = True
         self._scanned_mono = float("-inf")
+        self._scan_seconds = 0.0  # what the last scan took
         self._hints = FolderHints(self._folder_changed)
 
     def wake(self) -> None:
@@ -171,8 +173,10 @@ class AgentService:
         """Scan the dock folders when a hint came or half a minute went by."""
         specs = self._station.config.station.dock_folders
         unrest = any(place.unrest_since is not None for place in self._places.values())
-        if not specs or not (self._folder_hint or unrest or mono - self._scanned_mono >= SCAN_SECONDS):
-            return
+        soon = self._folder_hint or unrest
+        wait_seconds = max(REST_SECONDS, self._scan_seconds / SCAN_SHARE) if soon else SCAN_SECONDS
+        if not specs or mono - self._scanned_mono < wait_seconds:
+            return  # a file that grows hints with every block
         self._folder_hint = False
         self._scanned_mono = mono
         home = self._station.paths.root
@@ -195,6 +199,7 @@ class AgentService:
                     place.unrest_since = (
                         None  # somebody keeps writing: what is at rest in it need not wait for the rest
                     )
+        self._scan_seconds = self._station.clock.mono() - mono
 
     def _look_at_volumes(self) -> None:
         present = self._present.take()

@@ -1,9 +1,11 @@
 """Many files, hostile trees, several recorders at once."""
 
+import itertools
 import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from edge_agent.session_book import SessionResult
 from edge_agent.volume_facts import StampMeaning
 from host_io.clock import SystemClock
 from tests.crash.steps import Steps
-from tests.docking import DockHome, dock_home, noise, put, quick_look, tree_of
+from tests.docking import DockHome, QuickPatience, dock_home, noise, put, quick_look, tree_of
 from tests.hostile_names import hostile_tree
 
 MIB = 1 << 20
@@ -218,3 +220,19 @@ def test_a_copy_that_cannot_be_looked_into_holds_up_no_other(dock: DockHome, tmp
     dock.look_into = quick_look
     assert dock.dock(tmp_path / "card").ok
     dock.check_all_reread()
+
+
+def test_case_13_thousands_of_files_that_grow_cost_little_while_they_wait(dock: DockHome, tmp_path: Path) -> None:
+    paths = [put(tmp_path / "card", f"{number}.mp4", b"x") for number in range(3_000)]
+    looks = itertools.count(1)
+
+    def grow() -> None:
+        stamp_ns = 4_000_000_000 * 10**9 + next(looks)
+        for path in paths:
+            os.utime(path, ns=(stamp_ns, stamp_ns))
+
+    grow()
+    began = time.thread_time()
+    result = dock.dock(tmp_path / "card", patience=QuickPatience(dock.clock, on_wait=grow))
+    assert result.problem == "EDGE-113"
+    assert time.thread_time() - began < 6.0  # of this thread alone, whatever else the machine does

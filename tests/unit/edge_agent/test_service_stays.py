@@ -21,6 +21,29 @@ def _volume(fs_type: str) -> DockedVolume:
     return DockedVolume(key="1-1", port_path="1-1", devnode="/dev/none-such", fs_type=fs_type, stay=fs_type)
 
 
+def test_a_file_that_grows_does_not_have_the_dock_folders_scanned_with_every_block(tmp_path: Path) -> None:
+    dock = dock_home(tmp_path / "home")
+    with dock.station(dock_folders=(str(tmp_path / "dock"),)) as station:
+        service = AgentService(
+            station,
+            stop=threading.Event(),
+            notifier=Notifier({}),
+            watch_volumes=lambda _: contextlib.nullcontext(),
+        )
+
+        def state_after(content: bytes) -> object:
+            put(tmp_path / "dock", "1.mp4", content)
+            service._folder_changed()
+            service._look_at_folders(dock.clock.mono())
+            return service._places[f"folder:{tmp_path / 'dock'}"].state
+
+        first = state_after(b"1")
+        assert state_after(b"12") == first
+        assert state_after(b"123") == first
+        dock.clock.advance(1.0)
+        assert state_after(b"1234") != first
+
+
 def test_a_volume_that_udev_knew_too_little_of_is_docked_again_when_it_knows_more(tmp_path: Path) -> None:
     """Its partition is seen before its file system is: the first try fails, and must not count for the second."""
     with dock_home(tmp_path / "home").station() as station:
