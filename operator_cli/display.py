@@ -1,5 +1,6 @@
 """Text on a terminal: columns that Chinese characters do not push askew, and nothing a hostile name could command."""
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -47,7 +48,16 @@ def wrap(text: str, width: int) -> list[str]:
 
 def safe(text: str) -> str:
     """Return one line without control, escape or direction-changing characters; they show by their numbers."""
+    if text.isprintable():
+        return text
     return "".join(sign if _harmless(sign) else _escaped(sign) for sign in text)
+
+
+def safe_json(text: str) -> str:
+    """Return the same document with such characters in its texts written as JSON writes them, by their numbers."""
+    if text.isprintable():
+        return text
+    return "".join(sign if _harmless(sign) else json.dumps(sign)[1:-1] for sign in text)
 
 
 def table(rows: Iterable[Sequence[str]], *, heads: Sequence[str] = (), right: Iterable[int] = ()) -> list[str]:

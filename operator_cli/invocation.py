@@ -1,15 +1,17 @@
 """One call of `evidock`: which home, which language, JSON or not, and where its words go."""
 
+import contextlib
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from operator_cli.display import safe
+from operator_cli.display import safe, safe_json
 from operator_cli.texts import Language, Texts
 
 if TYPE_CHECKING:
@@ -93,13 +95,11 @@ class Invocation:
         if self.as_json:
             self.document(document)
         else:
-            for line in people:
-                print(line, file=self.out)
-        self.out.flush()
+            self._give(self.out, people)
 
     def document(self, document: object) -> None:
         """Write one JSON document (one line, so that several make a stream)."""
-        print(json.dumps(document, ensure_ascii=False), file=self.out, flush=True)
+        self._give(self.out, [json.dumps(document, ensure_ascii=False)], form=safe_json)
 
     def say(self, message_id: str, /, **values: object) -> None:
         """Tell people something on standard error."""
@@ -107,7 +107,18 @@ class Invocation:
 
     def tell(self, line: str) -> None:
         """Tell people a finished line on standard error."""
-        print(safe(line), file=self.err, flush=True)
+        self._give(self.err, [line])
+
+    @staticmethod
+    def _give(stream: TextIO, lines: Iterable[str], *, form: Callable[[str], str] = safe) -> None:
+        """Write lines that cannot command a terminal. If the reader is gone (`| head`), it misses the rest, no more."""
+        try:
+            for line in lines:
+                print(form(line), file=stream)
+            stream.flush()
+        except BrokenPipeError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     def columns(self) -> int:
         """Return how wide people's terminal is; 100 where there is none."""

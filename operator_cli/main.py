@@ -62,12 +62,24 @@ def evidock() -> click.Group:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command with the words of the command line; returns the exit code and never raises."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_standard_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with one line and its exit code
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a sign is no reason to fail
     program = Invocation.called_as(sys.argv[0], environment=os.environ)
     return run(given, environment=os.environ, out=sys.stdout, err=sys.stderr, program=program)
+
+
+def _open_standard_streams() -> None:
+    """Take the place of streams that are closed: the next file we open would get their number, and stray words."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def run(
@@ -87,11 +99,8 @@ def run(
             print(error.format_message(), file=err)
             return int(Exit.USAGE)
         return _report(click.UsageError(invocation.texts("error.no_command")), invocation)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (`| head`); what follows would only fail again at exit.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.DONE)
+    except SystemExit:
+        return int(Exit.DONE)  # click's way to end when the reader of its help is gone
     except (KeyboardInterrupt, click.Abort):
         from operator_cli.errors import InterruptedByUserError  # noqa: PLC0415 - `--help` needs none of it
 

@@ -13,7 +13,7 @@ from chain_of_custody.signatures import KeyId, public_key_pem
 from evidence_store import queries
 from host_io import trust
 from host_io.config import HomeConfig
-from operator_cli.display import safe, table
+from operator_cli.display import table
 from operator_cli.errors import NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, group, option, subcommand
@@ -76,7 +76,7 @@ def show(invocation: Invocation, *, id_: str) -> int:
             verdict=invocation.texts("custody.signature_good" if verified else "custody.signature_bad"),
         ),
         str(path),
-        *(safe(line) for line in json.dumps(json.loads(envelope.payload), ensure_ascii=False, indent=2).splitlines()),
+        *json.dumps(json.loads(envelope.payload), ensure_ascii=False, indent=2).split("\n"),
     ]
     invocation.answer(document, people)
     return Exit.DONE if verified else Exit.DAMAGE

@@ -2,7 +2,7 @@
 
 from host_io.clock import SystemClock
 from operator_cli.demonstration import Demonstration, DemoResult, Step
-from operator_cli.display import pad, safe
+from operator_cli.display import pad
 from operator_cli.exit_codes import Exit
 from operator_cli.group import command, option
 from operator_cli.invocation import Invocation
@@ -39,7 +39,7 @@ def _tell(invocation: Invocation, step: Step) -> None:
         f"{sign} {pad(invocation.texts(f'demo.step.{step.name}'), 12)} {step.detail}  ({step.seconds:.1f} s)"
     )
     for line in step.lines:
-        invocation.tell(f"    {safe(line)}")
+        invocation.tell(f"    {line}")
 
 
 def _story(invocation: Invocation, result: DemoResult) -> list[str]:

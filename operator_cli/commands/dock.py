@@ -11,7 +11,7 @@ from evidence_model.names import display_name
 from evidence_model.sizes import people_size
 from evidence_model.states import SessionState
 from host_io.clock import SystemClock
-from operator_cli.display import safe, table
+from operator_cli.display import table
 from operator_cli.docking import Docked, WaitFor, docked, gives_receipts, wait_for_receipts
 from operator_cli.docking import dock as dock_folder
 from operator_cli.errors import NotThereError, WrongUsageError
@@ -121,7 +121,7 @@ def _people(invocation: Invocation, outcome: Docked, seconds: float) -> list[str
         )
     ]
     rows = [
-        (safe(display_name(item.raw_path)), people_size(item.size_bytes), texts(f"state.{item.state.value}"))
+        (display_name(item.raw_path), people_size(item.size_bytes), texts(f"state.{item.state.value}"))
         for item in outcome.items[:_SHOWN_FILES]
     ]
     lines += [f"  {line}" for line in table(rows, right=(1,))]
@@ -129,10 +129,10 @@ def _people(invocation: Invocation, outcome: Docked, seconds: float) -> list[str
         lines.append("  " + texts("dock.more_files", count=len(outcome.items) - _SHOWN_FILES))
     for finding in result.findings:
         known = texts.finding(finding.code)
-        lines.append(f"! {safe(finding.subject)}: {known.title} [{finding.code}]")
+        lines.append(f"! {finding.subject}: {known.title} [{finding.code}]")
     if result.problem:
         known = texts.finding(result.problem)
-        lines.append(f"! {known.title}: {safe(result.problem_text or '')} → {known.fix} [{result.problem}]")
+        lines.append(f"! {known.title}: {result.problem_text or ''} → {known.fix} [{result.problem}]")
     lines.append(
         texts(
             "dock.done",

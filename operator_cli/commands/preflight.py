@@ -9,7 +9,7 @@ from edge_agent.preflight import Preflight, Verdict
 from evidence_model.ids import recorder_id
 from evidence_model.known import Known
 from operator_cli.commands.dock import existing_folder
-from operator_cli.display import pad, safe
+from operator_cli.display import pad
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, command, option
 from operator_cli.invocation import Invocation
@@ -40,9 +40,9 @@ def preflight_lines(checked: Preflight, invocation: Invocation) -> list[str]:
         reason = texts(f"preflight.{check.reason}", **check.values)
         known = isinstance(check.value, Known)
         sign = SIGNS[check.verdict] if known or check.verdict is not Verdict.PASS else "?"
-        lines.append(f"{sign} {pad(texts(f'check.{check.name}'), 14)} {safe(reason)}")
+        lines.append(f"{sign} {pad(texts(f'check.{check.name}'), 14)} {reason}")
         if check.fix:
-            lines.append(f"{'':17}→ {safe(texts(f'preflight.{check.fix}', **check.values))}")
+            lines.append(f"{'':17}→ {texts(f'preflight.{check.fix}', **check.values)}")
     rules = ", ".join(checked.rules)
     lines.append(texts("preflight.result", verdict=texts(f"verdict.{checked.verdict.value}"), rules=rules))
     return lines

@@ -11,7 +11,7 @@ from evidence_model.ids import recorder_id
 from evidence_model.names import display_name
 from evidence_model.sizes import people_size
 from operator_cli.commands.dock import existing_folder
-from operator_cli.display import safe, table
+from operator_cli.display import table
 from operator_cli.errors import AgentAtWorkError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, group, option, subcommand
@@ -68,7 +68,7 @@ def show(invocation: Invocation, *, id_: str) -> int:
         "items": [item.as_json() for item in items],
     }
     people = [texts("recorder.shown", id=row.recorder_id, profile=row.profile, trust=row.trust)]
-    people += [safe(f"  {name} = {value}") for name, value in facts.items()]
+    people += [f"  {name} = {value}" for name, value in facts.items()]
     people.append(texts("recorder.stays"))
     people += [
         "  " + line

@@ -14,7 +14,7 @@ from evidence_model.timeline import Recording
 from evidence_store import queries
 from evidence_store.queries import RecordingDetail, RecordingFilter, RecordingSummary
 from operator_cli.commands.recordings_words import mark, note, tag
-from operator_cli.display import safe, table
+from operator_cli.display import table
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, group, option, subcommand
 from operator_cli.home_catalogue import home_catalogue
@@ -206,12 +206,12 @@ def _detail_lines(
         )
     )
     for name, value in summary.tags.items():
-        lines.append(safe(f"  {texts(f'tag.{name}')}: {value}"))
+        lines.append(f"  {texts(f'tag.{name}')}: {value}")
     if missing := missing_tags(summary.tags, pack):
         names = ", ".join(texts(f"tag.{name}") for name in missing)
         lines.append(texts("recordings.missing_tags", names=names, rules=", ".join(pack.required_tags.source.rules)))
-    lines += [safe(f"  {texts('recordings.mark', mark=texts(f'mark.{mark}'))}") for mark in summary.marks]
+    lines += [f"  {texts('recordings.mark', mark=texts(f'mark.{mark}'))}" for mark in summary.marks]
     lines += [
-        safe(f"  {one.name}: sha256 {one.sha256[:12]}… " + ", ".join(one.flags)) for one in detail.segments if one.flags
+        f"  {one.name}: sha256 {one.sha256[:12]}… " + ", ".join(one.flags) for one in detail.segments if one.flags
     ]
     return lines

@@ -9,7 +9,6 @@ import click
 from evidence_store.custody_queries import open_catalogue
 from evidence_store.reconcile import reconcile
 from host_io.clock import SystemClock
-from operator_cli.display import safe
 from operator_cli.errors import WrongUsageError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import group, option, subcommand
@@ -43,7 +42,7 @@ def reconciliation(invocation: Invocation, *, format_: str) -> int:
             )
         ]
         for finding in found.findings:
-            people.append(safe(f"! {finding.subject}: {texts.finding(finding.code).title} [{finding.code}]"))
+            people.append(f"! {finding.subject}: {texts.finding(finding.code).title} [{finding.code}]")
         people.append(texts("report.agrees" if not found.findings else "report.differs", count=len(found.findings)))
     document = {
         "docks": found.dock_count,

@@ -4,7 +4,7 @@ from evidence_model.findings import Severity
 from evidence_model.known import Known
 from evidence_model.sizes import people_size
 from host_io.clock import SystemClock
-from operator_cli.display import safe, table
+from operator_cli.display import table
 from operator_cli.exit_codes import Exit
 from operator_cli.group import command
 from operator_cli.home_programs import Program, programs_of
@@ -57,7 +57,7 @@ def _people(invocation: Invocation, seen: HomeStatus) -> list[str]:
     for finding in seen.findings[:_SHOWN]:
         known = texts.finding(finding.code)
         sign = "·" if finding.severity is Severity.NOTE else "!"
-        lines.append(safe(f"{sign} {finding.subject}: {known.title} → {known.fix} [{finding.code}]"))
+        lines.append(f"{sign} {finding.subject}: {known.title} → {known.fix} [{finding.code}]")
     if len(seen.findings) > _SHOWN:
         lines.append(texts("verify.more", count=len(seen.findings) - _SHOWN))
     return lines

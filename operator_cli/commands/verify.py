@@ -9,7 +9,6 @@ from evidence_model.sizes import people_size
 from evidence_store.fsck import verify_home_summary
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
-from operator_cli.display import safe
 from operator_cli.errors import NotThereError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, command
@@ -41,7 +40,7 @@ def verify(invocation: Invocation, *, path: Path | None) -> int:
         known = invocation.texts.finding(finding.code)
         details = ", ".join(f"{name}={value}" for name, value in finding.details.items())
         sign = "·" if finding.severity is Severity.NOTE else "✗"
-        people.append(safe(f"{sign} {finding.subject}: {known.title} {details} [{finding.code}]"))
+        people.append(f"{sign} {finding.subject}: {known.title} {details} [{finding.code}]")
     if len(summary.findings) > _SHOWN_FINDINGS:
         people.append(invocation.texts("verify.more", count=len(summary.findings) - _SHOWN_FINDINGS))
     exit_code = Exit(summary.exit_code)

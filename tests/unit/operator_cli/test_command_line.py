@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,45 @@ def test_a_mistake_of_ours_shows_no_traceback_and_keeps_it_for_a_report(
 def test_a_hostile_path_cannot_command_the_terminal(tmp_path: Path) -> None:
     called = evidock("status", "--home", str(tmp_path / "\x1b[31mred"))
     assert "\x1b" not in called.err
+
+
+def test_neither_a_path_nor_a_setting_nor_a_file_can_command_the_terminal(tmp_path: Path) -> None:
+    home = tmp_path / "\x1b[31mhome"
+    made = evidock("--home", str(home), "init", "--role", "workstation")
+    config = (home / "evidock.toml").read_text().replace('unit = ""', 'unit = "\\u001b[2Jclear\\u202e"')
+    (home / "evidock.toml").write_text(config)
+    bad = tmp_path / "pack.toml"
+    bad.write_text('id = "\x1b[31m\n')
+    for called in (made, *(evidock("--home", str(home), word) for word in ("status", "doctor", "verify"))):
+        assert not {"\x1b", "\u202e"} & set(called.out + called.err), called
+    assert "\x1b" not in evidock("policy", "check", str(bad)).out
+
+
+@pytest.mark.parametrize(("words", "code"), [("policy show", 0), ("policy check {bad}", 1), ("--help", 0), ("dok", 2)])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_is_gone_takes_no_verdict_with_it(words: str, code: int, stream: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("no pack")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "operator_cli", *words.format(bad=tmp_path / "bad.toml").split()],
+        stdout=writing if stream == "stdout" else subprocess.PIPE,
+        stderr=writing if stream == "stderr" else subprocess.PIPE,
+        cwd=ROOT,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == code
+    assert b"Traceback" not in (done.stderr or b"")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_nobody_s_file(closed: str, tmp_path: Path) -> None:
+    """A descriptor below 3 that is free would be the next file we open, and a stray line would go into it."""
+    home = tmp_path / "home"
+    call = f"{sys.executable} -m operator_cli --home {home} init --role centre {closed}"
+    assert subprocess.run(["bash", "-c", call], cwd=ROOT, check=False).returncode == 0
+    assert evidock("--home", str(home), "status").code == 0
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
