@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from evidence_store.rebuild import open_catalogue_of_log, set_aside_if_damaged, 
 from evidence_store.sequencer import Sequencer, SequencerParts
 from evidence_store.service import Inbox, Outlet, StoreService
 from evidence_store.tokens import TokenBook
+from evidence_store.trust_reloader import TrustReloader
 from evidence_store.upload_app import UploadApp
 from evidence_store.uploads import Uploads
 from evidence_store.vault import Vault
@@ -139,7 +140,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             outlet=Outlet(link, trust.site),
             clock=clock,
             notifier=notifier,
-            reload_trust=_trust_reloader(paths, sequencer),
+            reload_trust=TrustReloader(paths.trust, sequencer, book).look,
         )
         keeper = Housekeeper(
             paths,
@@ -169,22 +170,3 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         service.run(stop)
         notifier.stopping()
     logs.event(_LOG, "store.stopped")
-
-
-def _trust_reloader(paths: HomePaths, sequencer: Sequencer) -> Callable[[], None]:
-    """Return what looks whether trust.json changed (a station was enrolled) and goes on with it."""
-    seen = paths.trust.stat().st_mtime_ns
-
-    def reload() -> None:
-        nonlocal seen
-        try:
-            now = paths.trust.stat().st_mtime_ns
-            if now == seen:
-                return
-            seen = now
-            sequencer.trust(read_trust(paths.trust))
-            logs.event(_LOG, "trust.reloaded", station_count=len(sequencer.trusted.stations))
-        except (OSError, EvidockError) as error:  # lost or damaged: the trusted keys that are known go on
-            logs.event(_LOG, "trust.not_reloaded", level=logging.ERROR, problem=str(error))
-
-    return reload
