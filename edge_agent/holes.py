@@ -14,11 +14,14 @@ from edge_agent.errors import StopRequestedError, refuse_if_exhausted
 from edge_agent.ports import Patience, SourceFile, SourceVolume
 from edge_agent.volume import VolumeGoneError
 from evidence_model.canonical import Json
+from evidence_model.instants import Clock
 
 RETRY_PAUSES: Final = (0.1, 0.4, 1.6)
 PATIENT_ROUNDS: Final = 4  # failing blocks of one file that are given all three pauses
 PIECES: Final = (64 << 10, 4 << 10)
 MAX_HOLES_TOLD: Final = 400  # in the event; it has 60 KiB
+
+MOST_BAD_SECONDS: Final = 30.0  # that go into bad spots of one file while others wait behind it
 
 GONE: Final = frozenset(
     {errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESHUTDOWN, errno.ESTALE, errno.ENOMEDIUM, errno.ECONNABORTED}
@@ -62,15 +65,31 @@ class HoleMap:
         }
 
 
+class PutOffError(Exception):
+    """So much of a file cannot be read that others go first."""
+
+
 class CarefulReader:
     """Reads one open file in order; a recorder that went away is an error, a bad sector is a hole."""
 
-    def __init__(self, file: SourceFile, volume: SourceVolume, *, size_bytes: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        file: SourceFile,
+        volume: SourceVolume,
+        *,
+        size_bytes: int,
+        patience: Patience,
+        clock: Clock,
+        most_bad_seconds: float,
+    ) -> None:
         self._file = file
         self._volume = volume
         self._size_bytes = size_bytes
         self._patience = patience
         self._rounds = 0
+        self._clock = clock
+        self._bad_seconds_left = most_bad_seconds
+        self._bad_until_mono = 0.0  # in a bad spot: until when
         self.map = HoleMap()
 
     def read_at(self, view: memoryview, offset: int) -> int:
@@ -80,13 +99,17 @@ class CarefulReader:
             VolumeGoneError: the recorder went away.
             SessionFailedError: this machine has no descriptors or memory left.
             StopRequestedError: told to stop while waiting for a retry.
+            PutOffError: bad spots have taken all the time that they may.
         """
         filled = 0
         while filled < len(view):
             try:
                 count = self._file.read_at(view[filled:], offset + filled)
             except OSError as error:
+                began_mono = self._clock.mono()
+                self._bad_until_mono = began_mono + self._bad_seconds_left
                 count = self._in_spite_of(error, view[filled:], offset + filled)
+                self._bad_seconds_left -= self._clock.mono() - began_mono
             if not count:
                 return filled
             filled += count
@@ -125,6 +148,8 @@ class CarefulReader:
             size = min(sizes[0] - (offset + start) % sizes[0], stretch - start)
             if self._patience.is_set():
                 raise StopRequestedError("stopped in the middle of a bad spot; the copy so far is kept")
+            if self._clock.mono() > self._bad_until_mono:
+                raise PutOffError
             if self._read_whole(view[start : start + size], offset + start):
                 yield start, size, True
             elif sizes[1:]:

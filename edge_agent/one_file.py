@@ -82,15 +82,16 @@ class FileCopier:
         self._patience = patience
         self._checkpoint_seconds = checkpoint_seconds
 
-    def looks_like(self, item: KnownItem, file: ListedFile) -> bool:
+    def looks_like(self, item: KnownItem, file: ListedFile, *, most_bad_seconds: float) -> bool:
         """Return whether a file's first and last MiB are those of an item with the same path, size and stamp.
 
         Raises:
+            PutOffError: bad spots took more than `most_bad_seconds`.
             OSError: it cannot be read; VolumeGoneError: the recorder went away.
         """
         source = self._volume.open_source(file.raw_path)
         try:
-            reader = self._careful(source, file.size_bytes)
+            reader = self._careful(source, file.size_bytes, most_bad_seconds)
             head = _digest_at(reader, 0, min(CHUNK_BYTES, file.size_bytes))
             tail_from = max(file.size_bytes - CHUNK_BYTES, 0)
             tail = head if not tail_from else _digest_at(reader, tail_from, file.size_bytes - tail_from)
@@ -98,10 +99,13 @@ class FileCopier:
         finally:
             source.close()
 
-    def copy(self, file: ListedFile, *, on_block: Callable[[int], None]) -> tuple[Pulled, Part]:
+    def copy(
+        self, file: ListedFile, *, on_block: Callable[[int], None], most_bad_seconds: float
+    ) -> tuple[Pulled, Part]:
         """Copy a file to its end as it is now and return what is to be sealed.
 
         Raises:
+            PutOffError: bad spots took more than `most_bad_seconds`; what was copied is kept as far as it is worth.
             ChangedWhileReadError: it is not (any more) the file that was listed; nothing is kept.
             NoRoomError: the spool is full; what was copied is kept as far as it is worth.
             VolumeGoneError, StopRequestedError: the same.
@@ -114,8 +118,8 @@ class FileCopier:
             before = _stamp(source)
             if before != Stamp(file.size_bytes, file.mtime_ns):
                 raise ChangedWhileReadError
-            begun = self._begin(file, source)
-            reader = self._careful(source, file.size_bytes)
+            begun = self._begin(file, source, most_bad_seconds)
+            reader = self._careful(source, file.size_bytes, most_bad_seconds)
             end = self._run(file, begun, reader, on_block)
             try:
                 after = _stamp(source)
@@ -179,14 +183,16 @@ class FileCopier:
             self._put_by(file, begun, reader)
             raise
 
-    def _begin(self, file: ListedFile, source: SourceFile) -> _Begun:
+    def _begin(self, file: ListedFile, source: SourceFile, most_bad_seconds: float) -> _Begun:
         stamp = Stamp(file.size_bytes, file.mtime_ns)
         kept = self._desk.items.partial(self._job.recorder_id, file.raw_path, stamp)
-        if kept is not None and (begun := self._resume(file, source, kept)) is not None:
+        if kept is not None and (begun := self._resume(file, source, kept, most_bad_seconds)) is not None:
             return begun
         return _Begun(self._spool.new_part(_part_key(self._job.recorder_id, file), file.size_bytes))
 
-    def _resume(self, file: ListedFile, source: SourceFile, kept: PartialCopy) -> _Begun | None:
+    def _resume(
+        self, file: ListedFile, source: SourceFile, kept: PartialCopy, most_bad_seconds: float
+    ) -> _Begun | None:
         """Go on with a copy that was cut off, if the file is proved to be the same; else void it.
 
         Size and stamp are the same already; the first MiB, and the last one before the place where the copy goes on,
@@ -200,7 +206,7 @@ class FileCopier:
             return None
         begun = _Begun(part, start_bytes=kept.synced_bytes)
         try:
-            reader = self._careful(source, file.size_bytes)
+            reader = self._careful(source, file.size_bytes, most_bad_seconds)
             tail_from = max(kept.synced_bytes - CHUNK_BYTES, 0)
             ends = ((0, min(CHUNK_BYTES, kept.synced_bytes)), (tail_from, kept.synced_bytes - tail_from))
             theirs = [_digest_at(reader, offset, size) for offset, size in ends]
@@ -252,8 +258,15 @@ class FileCopier:
             self._spool.settle(begun.part)
             begun.part.close()
 
-    def _careful(self, source: SourceFile, size_bytes: int) -> CarefulReader:
-        return CarefulReader(source, self._volume, size_bytes=size_bytes, patience=self._patience)
+    def _careful(self, source: SourceFile, size_bytes: int, most_bad_seconds: float) -> CarefulReader:
+        return CarefulReader(
+            source,
+            self._volume,
+            size_bytes=size_bytes,
+            patience=self._patience,
+            clock=self._clock,
+            most_bad_seconds=most_bad_seconds,
+        )
 
 
 def restamped(file: ListedFile, stamp: Stamp) -> ListedFile:

@@ -4,6 +4,7 @@ A file is skipped when its bytes are safe from an earlier docking, waits while i
 is left with a finding when it cannot be read. Whatever happens to one file, the next one is tried.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from edge_agent.codes import DAMAGED_COPY, STILL_GROWS, UNREADABLE_FILE, VANISHE
 from edge_agent.errors import NoRoomError, StopRequestedError, refuse_if_exhausted
 from edge_agent.facts import file_subject, footage_missing
 from edge_agent.fair import FairTurns, Turn
-from edge_agent.holes import GONE, RETRY_PAUSES
+from edge_agent.holes import GONE, MOST_BAD_SECONDS, RETRY_PAUSES, PutOffError
 from edge_agent.item_book import KnownItem
 from edge_agent.journal import Desk
 from edge_agent.listing import ListedFile
@@ -73,6 +74,7 @@ class _Candidate:
     due_mono: float = 0.0
     waits_for: str = ""  # code
     failures: int = 0
+    most_bad_seconds: float = MOST_BAD_SECONDS
 
 
 class Puller:
@@ -110,6 +112,7 @@ class Puller:
         self._patience = patience
         self._settings = settings
         self._outcome = PullOutcome()
+        self._last: deque[_Candidate] = deque()  # hardly readable: when nothing else is to be had
 
     def pull(self, files: Sequence[ListedFile], *, looked_mono: float) -> PullOutcome:
         """Take what can be taken; `looked_mono` is when the files were listed.
@@ -122,9 +125,12 @@ class Puller:
         self._outcome = PullOutcome()
         ready = deque(_Candidate(file, Look(stamp=_stamp_of(file), mono=looked_mono)) for file in files)
         waiting: list[_Candidate] = []
-        while ready or waiting:
-            if not ready and not self._wait(ready, waiting):
-                break
+        self._last.clear()
+        while ready or waiting or self._last:
+            if not ready and not (waiting and self._wait(ready, waiting)):
+                if not self._last:
+                    break
+                ready.append(self._last.popleft())
             while ready:
                 candidate = ready.popleft()
                 if self._try(candidate):
@@ -154,12 +160,16 @@ class Puller:
         try:
             if not self._is_quiet(candidate):
                 return self._look_again_later(candidate)
-            item = self._safe_item(candidate.file)
+            item = self._safe_item(candidate)
             if item is None or item.flawed:
-                self._copy(candidate.file, flawed=item)
+                self._copy(candidate, flawed=item)
             else:
                 self._sealer.put(MetAgain(listed=candidate.file, asset_id=item.asset_id))
                 self._board.finish_file(candidate.file.size_bytes)
+        except PutOffError:
+            self._board.give_up_file()
+            candidate.most_bad_seconds = math.inf
+            self._last.append(candidate)
         except ChangedWhileReadError:
             self._board.give_up_file()
             candidate.look = Look(stamp=self._stamp_now(candidate.file), mono=self._clock.mono())
@@ -215,23 +225,27 @@ class Puller:
         candidate.waits_for = STILL_GROWS
         return True
 
-    def _safe_item(self, file: ListedFile) -> KnownItem | None:
+    def _safe_item(self, candidate: _Candidate) -> KnownItem | None:
         """Return the item of an earlier docking that this file is, if its bytes are safe (case 10: never by name).
 
         One with holes is returned only where there is no better one.
         """
+        file, most_bad_seconds = candidate.file, candidate.most_bad_seconds
         items = self._desk.items.known(self._job.recorder_id, file.raw_path, _stamp_of(file))
         for item in sorted(items, key=attrgetter("flawed")):
-            if is_safe(item, self._spool) and self._copier.looks_like(item, file):
+            if is_safe(item, self._spool) and self._copier.looks_like(item, file, most_bad_seconds=most_bad_seconds):
                 return item
         return None
 
-    def _copy(self, file: ListedFile, *, flawed: KnownItem | None) -> None:
+    def _copy(self, candidate: _Candidate, *, flawed: KnownItem | None) -> None:
         """Copy a file; a copy that is no better than the `flawed` one of an earlier docking is not kept beside it."""
+        file = candidate.file
         with self._turns.turn(self._patience) as turn:
             self._show_copying()
             self._board.begin_file(display_name(file.raw_path))
-            pulled, part = self._copier.copy(file, on_block=self._on_block(turn))
+            pulled, part = self._copier.copy(
+                file, on_block=self._on_block(turn), most_bad_seconds=candidate.most_bad_seconds
+            )
         if flawed is not None and pulled.findings:
             self._copier.forget(part)
             self._sealer.put(MetAgain(listed=file, asset_id=flawed.asset_id))

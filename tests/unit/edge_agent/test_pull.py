@@ -266,6 +266,25 @@ def test_case_28_a_hole_where_the_file_has_zeros_anyway_is_mended_by_reading_it(
     dock.check_sound()
 
 
+def test_case_28_a_file_that_cannot_be_read_anywhere_lets_the_others_go_first(dock: DockHome, card: Path) -> None:
+    put(card, "dead.mp4", noise(2 * MIB), mtime_ns=OLD_NS + 2 * 10**9)  # the newest goes first
+    put(card, "one-bad-spot.mp4", noise(2 * MIB, seed=1), mtime_ns=OLD_NS + 10**9)
+    put(card, "good.mp4", noise(2 * MIB, seed=2))
+    dead, spot = (0, 2 * MIB), (MIB, MIB + 1)
+
+    def take_long(path: bytes, _offset: int) -> None:
+        if path == b"dead.mp4":
+            dock.clock.advance(1.0)  # as a card does for each spot that it cannot read
+
+    faults = Faults(bad={b"dead.mp4": [dead], b"one-bad-spot.mp4": [spot]}, on_read=take_long)
+    assert dock.dock(card, files=faults.files).state is SessionState.PULLED
+    order = [str(view.body["path"]) for view in dock.events("footage.pulled")]
+    assert order == ["one-bad-spot.mp4", "good.mp4", "dead.mp4"]
+    assert faults.opened.count(b"dead.mp4") == 2
+    assert dock.copies()[b"dead.mp4"] == {bytes(2 * MIB)}
+    dock.check_sound()
+
+
 def test_case_28_a_contact_that_mends_leaves_no_hole(dock: DockHome, card: Path) -> None:
     put(card, "a.mp4", noise(4 * MIB))
     patience = QuickPatience(dock.clock)
