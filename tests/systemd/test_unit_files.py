@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent import seal
 from tests.systemd.unit_files import FOLDER, SERVICES, lines_of, said_by, unit_file, values
 
 pytestmark = pytest.mark.skipif(
@@ -91,6 +92,11 @@ def test_no_service_runs_as_root_or_gains_rights(service: str) -> None:
     assert values(service, "NoNewPrivileges") == ["yes"]
     rights = {name for line in values(service, "AmbientCapabilities") for name in line.split()}
     assert rights == ({"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"} if service == "evidock-agent" else set())
+
+
+def test_agent_may_open_what_forty_recorders_at_once_take() -> None:
+    in_hand = seal.MOST_AT_ONCE + seal._QUEUE_LENGTH + 32  # finished copies, and the rest of a docking
+    assert [int(value) >= 40 * in_hand for value in values("evidock-agent", "LimitNOFILE")] == [True]
 
 
 def test_agent_may_write_to_no_disk() -> None:
