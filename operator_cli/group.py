@@ -5,6 +5,7 @@ A command's module is loaded when that command is called, never for `evidock --h
 """
 
 import importlib
+import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+from evidence_model.ids import MalformedIdError, RecorderId, recorder_id
 from operator_cli.display import definitions, first_unfit, safe, wrap
 from operator_cli.invocation import Invocation
 from operator_cli.texts import Language, Texts
@@ -37,7 +39,43 @@ class Words(click.ParamType[str]):
         return value
 
 
+class PathWord(click.Path):
+    """A path; an empty one (a variable that is not set) is a mistake and never the folder we happen to be in."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path.
+
+        Raises:
+            click.BadParameter: it is empty.
+        """
+        if not os.fspath(value) and ctx is not None:
+            raise click.BadParameter(texts_of(ctx)("error.empty"), ctx=ctx, param=param)
+        return super().convert(value, param, ctx)
+
+
+class RecorderName(click.ParamType[RecorderId]):
+    """The id of a recorder."""
+
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> RecorderId:
+        """Return the id.
+
+        Raises:
+            click.BadParameter: it is none.
+        """
+        try:
+            return recorder_id(value)
+        except MalformedIdError as error:
+            what = texts_of(ctx)("error.recorder_id") if ctx is not None else str(error)
+            raise click.BadParameter(what, ctx=ctx, param=param) from error
+
+
 WORDS = Words()
+PATH = PathWord(path_type=Path, readable=False)  # whether it can be read is learnt, and said, by who reads it
+RECORDER = RecorderName()
 
 
 def texts_of(context: click.Context) -> Texts:
@@ -76,7 +114,8 @@ class HelpInTwoLanguages(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of this command, and for a group its commands."""
-        rows = [record for option in self.get_params(ctx) if (record := option.get_help_record(ctx)) is not None]
+        options = [option for option in self.get_params(ctx) if isinstance(option, click.Option)]
+        rows = [record for option in options if (record := option.get_help_record(ctx)) is not None]
         _write_section(formatter, texts_of(ctx)("help.options"), rows)
         if isinstance(self, click.Group):
             self.format_commands(ctx, formatter)
@@ -164,9 +203,7 @@ def _set_json(context: click.Context, _option: click.Parameter, value: bool) -> 
 def common_options(function: Callback) -> Callback:
     """Give a command the options that stand before or after its name: --home, --lang, --json, --help."""
     for decorate in (
-        click.option(
-            "--home", cls=CommonOption, type=click.Path(path_type=Path), expose_value=False, callback=_set_home
-        ),
+        click.option("--home", cls=CommonOption, type=PATH, expose_value=False, callback=_set_home),
         click.option(
             "--lang",
             cls=CommonOption,

@@ -84,10 +84,16 @@ class Invocation:
         Raises:
             NoHomeError: there is no home.
             ConfigError: it has mistakes.
+            PermissionError: it is somebody else's.
         """
-        from host_io.config import read_config  # noqa: PLC0415
+        from host_io.config import ConfigError, read_config  # noqa: PLC0415
 
-        return read_config(self.paths)
+        try:
+            return read_config(self.paths)
+        except ConfigError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise error.__cause__ from None
+            raise
 
     # ------------------------------------------------------------------------------------------------ answering
     def answer(self, document: object, people: Iterable[str]) -> None:

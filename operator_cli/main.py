@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ from evidence_model.errors import EvidockError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import CommonOption, LazyGroup, common_options
 from operator_cli.invocation import Invocation
+from operator_cli.texts import Texts
 
 MODULES: Mapping[str, str] = {
     name: f"operator_cli.commands.{name}"
@@ -118,7 +119,7 @@ def _report(error: Exception, invocation: Invocation) -> int:
             "CLI-001",
             Exit.USAGE,
             " ".join(_usage_text(error, invocation).split()),
-            invocation.texts("error.see_help", command=f"evidock {invocation.command}".strip()),
+            _help_of(error, invocation),
         )
     else:
         found = line_of(error, invocation.texts)
@@ -139,26 +140,43 @@ def _usage_text(error: click.ClickException, invocation: Invocation) -> str:
     texts = invocation.texts
     match error:
         case click.NoSuchCommand():
-            near = ", ".join(error.possibilities or ())
-            return texts("error.no_such_command", name=error.command_name) + (
-                texts("error.did_you_mean", names=near) if near else ""
-            )
+            said = texts("error.no_such_command", name=error.command_name) + _near(error.possibilities, texts)
         case click.NoSuchOption():
-            near = ", ".join(error.possibilities or ())
-            return texts("error.no_such_option", name=error.option_name) + (
-                texts("error.did_you_mean", names=near) if near else ""
-            )
-        case click.MissingParameter():
-            name = error.param.human_readable_name if error.param is not None else ""
-            return texts("error.missing_parameter", name=name)
+            said = texts("error.no_such_option", name=error.option_name) + _near(error.possibilities, texts)
+        case click.BadOptionUsage():
+            said = texts("error.option_value", name=error.option_name)
+        case click.MissingParameter(param=click.Parameter() as parameter):
+            said = texts("error.missing_parameter", name=_typed(parameter))
         case click.BadParameter(param=click.Parameter(type=click.Choice() as choice) as parameter):
-            names = ", ".join(str(one) for one in choice.choices)
-            return texts("error.not_one_of", name=parameter.human_readable_name, names=names)
-        case click.BadParameter():
-            name = error.param.human_readable_name if error.param is not None else ""
-            return texts("error.bad_parameter", name=name, what=error.message)
+            said = texts("error.not_one_of", name=_typed(parameter), names=texts.listed(map(str, choice.choices)))
+        case click.BadParameter(param=click.Parameter(type=click.IntRange() as span) as parameter):
+            form = "error.not_from" if span.max is None else "error.not_from_to"
+            said = texts(form, name=_typed(parameter), least=span.min, most=span.max)
+        case click.BadParameter(param=click.Parameter() as parameter):
+            said = texts("error.bad_parameter", name=_typed(parameter), what=error.message)
+        case click.UsageError(ctx=click.Context(command=click.Group())):
+            said = texts("error.no_command")
+        case click.UsageError(message=message) if message.startswith("Got unexpected extra argument"):
+            said = texts("error.extra_words", words=message.partition("(")[2].removesuffix(")"))
         case _:
-            return error.format_message()
+            said = error.format_message()
+    return said
+
+
+def _near(names: Iterable[str] | None, texts: Texts) -> str:
+    return texts("error.did_you_mean", names=texts.listed(names)) if names else ""
+
+
+def _typed(parameter: click.Parameter) -> str:
+    """Return a parameter as people type it: `--role`, or the name that stands for an argument in the usage line."""
+    return max(parameter.opts, key=len) if isinstance(parameter, click.Option) else parameter.human_readable_name
+
+
+def _help_of(error: click.ClickException, invocation: Invocation) -> str:
+    """Return what to type to see how the command is used that was called wrongly."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else f"evidock {invocation.command}".strip()
+    return invocation.texts("error.see_help", command=path)
 
 
 def _keep_traceback(error: Exception, invocation: Invocation) -> Path:

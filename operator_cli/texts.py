@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -61,6 +61,14 @@ class Texts:
         return _PLACEHOLDER.sub(
             lambda match: str(values.get(match.group(1), match.group(0))), texts[self.language.value]
         )
+
+    def listed(self, names: Iterable[str]) -> str:
+        """Return the names as the language lists them."""
+        return self("list.between").join(names)
+
+    def headed(self, title: str, what: str) -> str:
+        """Return what it is, and then what of it."""
+        return self("list.head", title=title, what=what)
 
     def has(self, message_id: str) -> bool:
         """Say whether the message is in the catalogue."""

@@ -6,7 +6,7 @@ import click
 
 from edge_agent.session_book import SessionResult
 from evidence_model.findings import Severity
-from evidence_model.ids import recorder_id
+from evidence_model.ids import RecorderId
 from evidence_model.names import display_name
 from evidence_model.sizes import people_size
 from evidence_model.states import SessionState
@@ -16,7 +16,7 @@ from operator_cli.docking import Docked, WaitFor, docked, gives_receipts, wait_f
 from operator_cli.docking import dock as dock_folder
 from operator_cli.errors import NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit, worst
-from operator_cli.group import argument, command, option
+from operator_cli.group import PATH, RECORDER, argument, command, option
 from operator_cli.invocation import Invocation
 from operator_cli.progress_line import ProgressLine, duration_text
 
@@ -24,11 +24,11 @@ _SHOWN_FILES = 20
 
 
 @command("dock")
-@argument("path", type=click.Path(path_type=Path))
+@argument("path", type=PATH)
 @option("--wait", type=click.Choice([moment.value for moment in WaitFor]), default=WaitFor.SPOOLED.value)
-@option("--recorder", metavar="ID", default=None)
+@option("--recorder", type=RECORDER, metavar="ID", default=None)
 @option("--timeout", type=click.IntRange(min=1), default=600, metavar="SECONDS")
-def dock(invocation: Invocation, *, path: Path, wait: str, recorder: str | None, timeout: int) -> int:
+def dock(invocation: Invocation, *, path: Path, wait: str, recorder: RecorderId | None, timeout: int) -> int:
     """Identify, check, pull, sign; wait as told (contract.md)."""
     config = invocation.config()
     if not config.role.pulls:
@@ -43,7 +43,7 @@ def dock(invocation: Invocation, *, path: Path, wait: str, recorder: str | None,
             invocation.paths,
             config,
             folder,
-            recorder=recorder_id(recorder) if recorder else None,
+            recorder=recorder,
             clock=clock,
             on_progress=line.show,
         )

@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
-import click
-
 from operator_cli.display import table, wrap
 from operator_cli.errors import NotThereError
 from operator_cli.exit_codes import Exit
-from operator_cli.group import argument, group, option, subcommand
+from operator_cli.group import PATH, argument, group, option, subcommand
 from operator_cli.invocation import Invocation
 from operator_cli.policy_packs import pack_names, shipped_pack
 from operator_cli.texts import Language
@@ -90,7 +88,7 @@ def explain(invocation: Invocation, *, rule: str, pack: str | None) -> int:
 
 
 @subcommand(policy, "check")
-@argument("file", type=click.Path(path_type=Path))
+@argument("file", type=PATH)
 def check(invocation: Invocation, *, file: Path) -> int:
     """Read a pack file and name every mistake in it; exit 1 if there is one."""
     try:

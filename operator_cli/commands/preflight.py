@@ -2,31 +2,29 @@
 
 from pathlib import Path
 
-import click
-
 from edge_agent.by_hand import preflight_inline
 from edge_agent.preflight import Preflight, Verdict
-from evidence_model.ids import recorder_id
+from evidence_model.ids import RecorderId
 from evidence_model.known import Known
 from operator_cli.commands.dock import existing_folder
 from operator_cli.display import pad
 from operator_cli.exit_codes import Exit
-from operator_cli.group import argument, command, option
+from operator_cli.group import PATH, RECORDER, argument, command, option
 from operator_cli.invocation import Invocation
 
 SIGNS = {Verdict.PASS: "✓", Verdict.WARN: "!", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
 
 @command("preflight")
-@argument("path", type=click.Path(path_type=Path))
-@option("--recorder", metavar="ID", default=None)
-def preflight(invocation: Invocation, *, path: Path, recorder: str | None) -> int:
+@argument("path", type=PATH)
+@option("--recorder", type=RECORDER, metavar="ID", default=None)
+def preflight(invocation: Invocation, *, path: Path, recorder: RecorderId | None) -> int:
     """Check battery, storage, clock, pending footage (MS-D4, XM-D4); exit 1 on fail."""
     checked = preflight_inline(
         invocation.paths,
         invocation.config(),
         existing_folder(path),
-        recorder=recorder_id(recorder) if recorder else None,
+        recorder=recorder,
     )
     invocation.answer(checked.as_json(invocation.texts), preflight_lines(checked, invocation))
     return Exit.FINDING if checked.verdict is Verdict.FAIL else Exit.DONE

@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-import click
-
 from edge_agent.by_hand import free_inline
 from edge_agent.errors import AgentRunningError
 from edge_agent.profile_reader import shipped_profiles
-from evidence_model.ids import recorder_id
+from evidence_model.ids import RecorderId
 from evidence_model.names import display_name
 from evidence_model.sizes import people_size
 from operator_cli.commands.dock import existing_folder
 from operator_cli.display import table
 from operator_cli.errors import AgentAtWorkError
 from operator_cli.exit_codes import Exit
-from operator_cli.group import argument, group, option, subcommand
+from operator_cli.group import PATH, RECORDER, argument, group, option, subcommand
 from operator_cli.invocation import Invocation
 from operator_cli.people_time import people_time, zone_of
 from operator_cli.recorder_view import facts_of, recorder_row, recorders, stays_of
@@ -120,9 +118,9 @@ def profiles(invocation: Invocation) -> int:
 
 
 @subcommand(recorder, "free")
-@argument("path", type=click.Path(path_type=Path))
-@option("--recorder", "recorder_", metavar="ID", default=None)
-def free(invocation: Invocation, *, path: Path, recorder_: str | None) -> int:
+@argument("path", type=PATH)
+@option("--recorder", "recorder_", type=RECORDER, metavar="ID", default=None)
+def free(invocation: Invocation, *, path: Path, recorder_: RecorderId | None) -> int:
     """Clear files whose receipts verified; exit 3 if anything was refused."""
     texts = invocation.texts
     try:
@@ -130,7 +128,7 @@ def free(invocation: Invocation, *, path: Path, recorder_: str | None) -> int:
             invocation.paths,
             invocation.config(),
             existing_folder(path),
-            recorder=recorder_id(recorder_) if recorder_ else None,
+            recorder=recorder_,
         )
     except AgentRunningError as error:
         raise AgentAtWorkError(str(path)) from error

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import click
-
 from evidence_model.findings import Severity
 from evidence_model.sizes import people_size
 from evidence_store.fsck import verify_home_summary
@@ -11,7 +9,7 @@ from host_io.clock import SystemClock
 from host_io.config import HomePaths
 from operator_cli.errors import NotThereError
 from operator_cli.exit_codes import Exit
-from operator_cli.group import argument, command
+from operator_cli.group import PATH, argument, command
 from operator_cli.invocation import Invocation
 from operator_cli.progress_line import ProgressLine, duration_text
 
@@ -19,7 +17,7 @@ _SHOWN_FINDINGS = 50
 
 
 @command("verify")
-@argument("path", type=click.Path(path_type=Path), required=False)
+@argument("path", type=PATH, required=False)
 def verify(invocation: Invocation, *, path: Path | None) -> int:
     """Verify a whole home offline: 0 all agrees, 1 a fault, 5 damage; what is wrong is named with its code."""
     paths = HomePaths(path.absolute()) if path is not None else invocation.paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,58 @@ def test_words_of_any_script_are_taken(name: str, tmp_path: Path) -> None:
     made = evidock("--json", "--home", home, "init", "--role", "centre", "--unit", name)
     assert made.document["unit"] == name
     assert evidock("--json", "--home", home, "recordings", "list", "--text", name).document == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("run --role nope", "--role"),
+        ("init", "--role"),
+        ("recordings mark R-1", "--level"),
+        ("recordings list --limit 0", "--limit"),
+        ("recordings list --limit many", "--limit"),
+        ("recordings note R-1 --reason x --gap 0", "--gap"),
+        ("recordings show", "ID"),
+        ("dock card --recorder a/b", "--recorder"),
+        ("dock card more words", "more words"),
+        ("status --json=1", "--json"),
+        ("status --home", "--home"),
+        ("status --home ", "--home"),
+        ("dock ", "PATH"),
+        ("verify ", "PATH"),
+    ],
+)
+def test_wrong_usage_is_answered_in_the_user_s_words_and_language(words: str, named: str) -> None:
+    english, chinese = (evidock("--lang", language, *words.split(" ")) for language in ("en", "zh"))
+    assert (english.code, chinese.code) == (2, 2)
+    assert named in english.err
+    assert named in chinese.err
+    command = " ".join(word for word in words.split(" ")[:2] if word in {"recordings", "list", "note", "mark", "show"})
+    assert f"evidock {command or words.split(' ', maxsplit=1)[0]} --help" in chinese.err
+    said = re.sub(r"evidock [a-z ]+ --help|evidock:|[A-Z]+-[0-9]+|" + re.escape(named), "", chinese.err)
+    known = {"broker", "store", "ingest", "agent", "workstation", "station", "centre", "state_secret", "trade_secret"}
+    assert set(re.findall(r"[a-z_]{3,}", said)) <= known | {"privacy"}, "no English in a Chinese line"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("command", ["status", "init --role workstation", "recordings list", "verify"])
+def test_somebody_else_s_home_is_no_wrong_usage(command: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    evidock("--home", str(home), "init", "--role", "workstation")
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    words = ("--json", "--home", str(home), *command.split())
+    assert evidock(*words).code == 0, "also loads what somebody else may not read"
+    evidock("--home", str(tmp_path / "none"), "status")
+    os.seteuid(65534)
+    try:
+        called = evidock(*words)
+    finally:
+        os.seteuid(0)
+    assert called.code == 4
+    assert called.document["error"]["code"] == "CLI-011"
+    assert str(home) in called.err
+    assert len(called.err.splitlines()) == 1
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
