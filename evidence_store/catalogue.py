@@ -6,7 +6,7 @@ next start, and a catalogue that is lost or doubted is made again from nothing (
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -30,6 +30,7 @@ KIND_NOT_A_STATIONS = "STO-020"
 ASSET_CHAIN_BROKEN = "STO-021"
 BODY_MAKES_NO_SENSE = "STO-022"
 BLOB_SIZE_DIFFERS = "STO-033"
+MAX_LISTING_BYTES = 64 << 20  # of 250,000 files, the most that a station lists, it has some 40 MB
 
 _UNSAID_ITEMS = (
     "select item.asset_id, recorder_id, digest, blob.size_bytes, verified_unix_ms, event.hash, event.source"
@@ -115,34 +116,23 @@ class Catalogue:
             (adopted.digest.raw, adopted.size_bytes, unix_ms(adopted.verified_at)),
         )
 
-    def load_listing(self, dock_index: int, recorder_lines: bytes) -> None:
+    def load_listing(self, dock_index: int, lines: Iterable[bytes]) -> None:
         """Enter what a recorder's listing says, side files left out; lines that are no entries are passed over."""
-        rows = {}
-        for line in recorder_lines.splitlines():
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(entry, dict) or entry.get("kind") == "side":
-                continue
-            path = read.raw_bytes(entry, "path_hex")
-            if path is not None:
-                kind = read.text(entry, "kind") or ""  # this is no strict JSON: a text may be none that can be kept
-                kind = kind if kind.isprintable() and kind else "unknown"
-                rows[path] = (dock_index, path, read.number(entry, "size_bytes") or 0, kind)
         with sqlite.transaction(self.db):
+            self.db.execute("delete from dock_entry where dock_index = ?", (dock_index,))
             self.db.executemany(
                 "insert into dock_entry (dock_index, raw_path, size_bytes, kind) values (?, ?, ?, ?)"
-                " on conflict do nothing",
-                rows.values(),
+                " on conflict do update set size_bytes = excluded.size_bytes, kind = excluded.kind",
+                _listed(dock_index, lines),
             )
             self.db.execute("update dock set is_read = 1 where log_index = ?", (dock_index,))
 
     def unread_listings(self) -> list[tuple[int, Digest]]:
-        """Return docks whose listing lies in the vault and is not entered yet."""
+        """Return docks whose listing lies in the vault and is not entered yet; one that is too large never is."""
         rows = self.db.execute(
             "select log_index, listing from dock join blob on blob.digest = dock.listing"
-            " where is_read = 0 and verified_unix_ms is not null order by log_index"
+            " where is_read = 0 and verified_unix_ms is not null and blob.size_bytes <= ? order by log_index",
+            (MAX_LISTING_BYTES,),
         )
         return [(row["log_index"], Digest(row["listing"])) for row in rows]
 
@@ -289,6 +279,21 @@ class Catalogue:
             code = error.code if isinstance(error, NotItsItemError) else BODY_MAKES_NO_SENSE
             yield Finding(code, Severity.FAULT, f"entry {event.index}", {"error": str(error)[:200]})
         self.db.execute("release one_event")
+
+
+def _listed(dock_index: int, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, int, str]]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(entry, dict) or entry.get("kind") == "side":
+            continue
+        path = read.raw_bytes(entry, "path_hex")
+        if path is not None:
+            kind = read.text(entry, "kind") or ""  # this is no strict JSON: a text may be none that can be kept
+            kind = kind if kind.isprintable() and kind else "unknown"
+            yield dock_index, path, read.number(entry, "size_bytes") or 0, kind
 
 
 def asset_link_fits(head: ChainHead | None, link: AssetLink) -> bool:

@@ -2,7 +2,8 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
@@ -12,7 +13,7 @@ from evidence_store.vault import Vault
 from host_io import logs
 
 _LOG = logging.getLogger(__name__)
-MAX_LISTING_BYTES = 1 << 30
+_MAX_LINE_BYTES = 1 << 16  # a path has 4,096 bytes at most; what else stands in a line is short
 _MAX_SUBJECT_CHARACTERS = 200
 
 
@@ -21,11 +22,11 @@ def do_one_chore(catalogue: Catalogue, vault: Vault, *, on_finding: Callable[[Fi
 
     Items that cannot be grouped are told to `on_finding`, and left as they are until their recorder says more.
     """
-    for dock, listing in catalogue.unread_listings()[:1]:
-        path = vault.path_of(listing)
-        size = path.stat().st_size
-        lines = path.read_bytes() if size <= MAX_LISTING_BYTES else b""
-        catalogue.load_listing(dock, lines)
+    for dock, listing in catalogue.unread_listings():
+        if vault.held(listing) is None:
+            continue  # `verify` names it; what else there is to do does not wait for it
+        with vault.path_of(listing).open("rb") as file:
+            catalogue.load_listing(dock, _lines(file))
         return True
     for recorder in stale_recorders(catalogue.db)[:1]:
         try:
@@ -41,3 +42,13 @@ def do_one_chore(catalogue: Catalogue, vault: Vault, *, on_finding: Callable[[Fi
         logs.event(_LOG, "recorder.grouped", level=logging.DEBUG, recorder=recorder, recording_count=count)
         return True
     return False
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a listing one at a time; one that is too long to be an entry is passed over."""
+    is_whole = True  # does what is read next begin a line?
+    while part := file.readline(_MAX_LINE_BYTES):
+        is_end = part.endswith(b"\n") or len(part) < _MAX_LINE_BYTES
+        if is_whole and is_end:
+            yield part
+        is_whole = is_end

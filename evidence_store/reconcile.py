@@ -17,6 +17,7 @@ from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_model.instants import from_unix_ms, wire_instant
 from evidence_model.names import display_name
+from evidence_store.catalogue import MAX_LISTING_BYTES
 from evidence_store.own_facts import centre_actor
 from host_io.signed_journal import NewFact
 
@@ -43,6 +44,11 @@ select dock.recorder_id, entry.raw_path, entry.size_bytes, min(dock.docked_unix_
 from dock_entry as entry join dock on dock.log_index = entry.dock_index
 group by dock.recorder_id, entry.raw_path, entry.size_bytes
 order by dock.recorder_id, entry.raw_path
+"""
+
+_LISTINGS = """
+select dock.*, ifnull(iif(blob.verified_unix_ms is null, 0, blob.size_bytes), 0) as size_bytes
+from dock left join blob on blob.digest = dock.listing where is_read = 0 or is_complete = 0 order by log_index
 """
 
 
@@ -122,11 +128,12 @@ def reconciliation_done(result: Reconciliation, *, site: SourceId, centre: Sourc
 
 def _about_listings(db: sqlite3.Connection, now: datetime) -> Sequence[Finding]:
     findings = []
-    for row in db.execute("select * from dock where is_read = 0 or is_complete = 0 order by log_index"):
+    for row in db.execute(_LISTINGS):
         subject = f"recorder/{row['recorder_id']}"
         details = {"entry": str(row["log_index"]), "station": row["station"]}
-        if not row["is_read"] and now - from_unix_ms(row["docked_unix_ms"]) > RECEIVED_WITHIN:
-            findings.append(Finding(LISTING_NOT_HERE, Severity.FAULT, subject, details))
+        too_large = {"size_bytes": str(row["size_bytes"])} if row["size_bytes"] > MAX_LISTING_BYTES else {}
+        if not row["is_read"] and (too_large or now - from_unix_ms(row["docked_unix_ms"]) > RECEIVED_WITHIN):
+            findings.append(Finding(LISTING_NOT_HERE, Severity.FAULT, subject, {**details, **too_large}))
         if not row["is_complete"]:
             findings.append(Finding(LISTING_CUT_OFF, Severity.NOTE, subject, details))
     return findings

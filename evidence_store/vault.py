@@ -100,6 +100,8 @@ class Vault:
             info = self.path_of(digest).stat()
         except FileNotFoundError:
             return None
+        if not stat.S_ISREG(info.st_mode):
+            return None
         return Adopted(digest, info.st_size, from_unix_ms(info.st_mtime_ns // _NS_A_MS))
 
     def is_sound(self, digest: Digest) -> bool:

@@ -132,3 +132,40 @@ def test_the_result_stands_in_the_log(centre: Centre, station: FakeStation) -> N
     event = centre.catalogue.db.execute("select * from event order by log_index desc limit 1").fetchone()
     assert event["kind"] == "reconciliation.done"
     assert fact.body["finding_count"] == "500"
+
+
+def test_a_listing_of_up_to_64_mib_is_read_and_a_larger_one_is_a_finding(
+    centre: Centre, station: FakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evidence_store.catalogue.MAX_LISTING_BYTES", 300)
+    monkeypatch.setattr("evidence_store.reconcile.MAX_LISTING_BYTES", 300)
+    dock(centre, station, {b"A.MP4": 4})
+    dock(centre, station, {b"%d.MP4" % number: 4 for number in range(9)})  # the chores end all the same
+    [finding] = reconcile(centre.catalogue.db, now=station.now_at + SOON).findings
+    assert (finding.code, int(finding.details["size_bytes"]) > 300) == ("STO-052", True)
+    assert centre.catalogue.db.execute("select count(*) from dock_entry").fetchone()[0] == 1
+
+
+@pytest.mark.parametrize("bad", [b"\n" * 1_000_000, b"[" * 1_000_000, b"x" * 1_000_000 + b"\n", b'{"path_hex":1}\n'])
+def test_lines_that_are_no_entries_are_passed_over(centre: Centre, station: FakeStation, bad: bytes) -> None:
+    entry = canonical_bytes({"kind": "footage", "path_hex": "41", "size_bytes": "4"}) + b"\n"
+    listing = entry + bad + (b"" if bad.endswith(b"\n") else b"\n") + entry.replace(b"41", b"42")
+    blob = BlobRef(BlobRole.LISTING, Digest(hashlib.sha256(listing).digest()), len(listing))
+    centre.take(station, [station.says(EventKind.RECORDER_DOCKED, {"recorder": "rec-1"}, blobs=[blob])])
+    centre.hand_over(listing)
+    centre.adopt_all()
+    centre.do_chores()
+    rows = centre.catalogue.db.execute("select raw_path from dock_entry").fetchall()
+    assert [row["raw_path"] for row in rows] == [b"A", b"B"]
+
+
+def test_a_listing_that_is_gone_from_the_vault_holds_nothing_up(centre: Centre, station: FakeStation) -> None:
+    lost = canonical_bytes({"kind": "footage", "path_hex": "41", "size_bytes": "4"}) + b"\n"
+    blob = BlobRef(BlobRole.LISTING, Digest(hashlib.sha256(lost).digest()), len(lost))
+    centre.take(station, [station.says(EventKind.RECORDER_DOCKED, {"recorder": "rec-1"}, blobs=[blob])])
+    centre.hand_over(lost)
+    centre.adopt_all()
+    centre.vault.path_of(blob.digest).unlink()
+    pull(centre, station, b"B.MP4", b"film", arrives=True)
+    centre.do_chores()
+    assert centre.catalogue.db.execute("select count(*) from recording").fetchone()[0] == 1
