@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,13 +34,12 @@ from edge_agent.progress import forget_all
 from edge_agent.recovery import recover
 from edge_agent.session_book import SessionResult
 from edge_agent.station import Station
-from edge_agent.watch import FolderHints, FolderState, dock_roots, look_at
+from edge_agent.watch import FolderHints, FolderState, Looks, dock_roots, look_at
 from evidence_model.states import SessionState
 from host_io import logs
 from host_io.notify import Notifier
 
 SCAN_SECONDS: Final = 30.0
-SCAN_SHARE: Final = 0.1  # of the time, at most, goes into scans, however many files lie there
 REST_SECONDS: Final = 1.0  # a dock folder in which files just appeared is docked when it came to rest
 MOST_UNREST_SECONDS: Final = 20.0
 FIRST_RETRY_SECONDS: Final = 30.0
@@ -108,7 +108,9 @@ class AgentService:
         self._rests: dict[str, float] = {}  # of requests: not to be tried again before
         self._folder_hint = True
         self._scanned_mono = float("-inf")
-        self._scan_seconds = 0.0  # what the last scan took
+        self._roots: dict[str, list[Path]] = {}  # of each configured folder, the recorders in it
+        self._root_looks: Looks[list[Path]] = Looks(station.clock, self.wake)
+        self._state_looks: Looks[FolderState | None] = Looks(station.clock, self.wake)
         self._hints = FolderHints(self._folder_changed)
 
     def wake(self) -> None:
@@ -124,7 +126,6 @@ class AgentService:
             recover(desk, station.spool)
             with station.rereader, self._watch_volumes(self._volumes_seen), contextlib.ExitStack() as stack:
                 station.rereader.put_left_over(desk)
-                self._hints.start()
                 stack.callback(self._hints.stop)
                 self._notifier.ready()
                 logs.event(_LOG, "agent.ready", station=station.config.station.id)
@@ -170,36 +171,26 @@ class AgentService:
             self._start(key, work)
 
     def _look_at_folders(self, mono: float) -> None:
-        """Scan the dock folders when a hint came or half a minute went by."""
-        specs = self._station.config.station.dock_folders
+        """Take in what looks at the dock folders saw; look again when a hint came or half a minute went by."""
+        for spec, found in self._root_looks.take().items():
+            self._roots[spec] = found
+            for root in found:
+                self._state_looks.start(f"folder:{root}", partial(look_at, root))
+        roots = {f"folder:{root}" for found in self._roots.values() for root in found}
+        for key in [key for key in self._places if key.startswith("folder:") and key not in roots]:
+            del self._places[key]
+        for key, state in self._state_looks.take().items():
+            if key in roots:
+                _take_in(self._places.setdefault(key, _Place()), state, mono)
         unrest = any(place.unrest_since is not None for place in self._places.values())
-        soon = self._folder_hint or unrest
-        wait_seconds = max(REST_SECONDS, self._scan_seconds / SCAN_SHARE) if soon else SCAN_SECONDS
-        if not specs or mono - self._scanned_mono < wait_seconds:
+        if mono - self._scanned_mono < (REST_SECONDS if self._folder_hint or unrest else SCAN_SECONDS):
             return  # a file that grows hints with every block
         self._folder_hint = False
         self._scanned_mono = mono
         home = self._station.paths.root
-        roots = {f"folder:{root}": root for root in dock_roots(specs, home=home)}
-        for spec in specs:
-            parent = home / spec[:-2] if spec.endswith("/*") else (home / spec)
-            self._hints.watch(parent, recursive=True)
-        for key in [key for key in self._places if key.startswith("folder:") and key not in roots]:
-            del self._places[key]
-        for key, root in roots.items():
-            place = self._places.setdefault(key, _Place())
-            state = look_at(root)
-            if state == place.state:
-                if place.unrest_since is not None and mono - place.unrest_since >= REST_SECONDS:
-                    place.unrest_since = None
-            else:
-                place.state = state
-                place.unrest_since = mono if place.unrest_since is None else place.unrest_since
-                if mono - place.unrest_since >= MOST_UNREST_SECONDS:
-                    place.unrest_since = (
-                        None  # somebody keeps writing: what is at rest in it need not wait for the rest
-                    )
-        self._scan_seconds = self._station.clock.mono() - mono
+        for spec in self._station.config.station.dock_folders:
+            self._root_looks.start(spec, partial(dock_roots, [spec], home=home))
+            self._hints.watch(home / spec.removesuffix("/*"), recursive=True)
 
     def _look_at_volumes(self) -> None:
         present = self._present.take()
@@ -305,3 +296,15 @@ class AgentService:
     def _volumes_seen(self, volumes: list[DockedVolume]) -> None:
         self._present.put(volumes)
         self.wake()
+
+
+def _take_in(place: _Place, state: FolderState | None, mono: float) -> None:
+    """Note what a look at a dock folder saw."""
+    if state == place.state:
+        if place.unrest_since is not None and mono - place.unrest_since >= REST_SECONDS:
+            place.unrest_since = None
+        return
+    place.state = state
+    place.unrest_since = mono if place.unrest_since is None else place.unrest_since
+    if mono - place.unrest_since >= MOST_UNREST_SECONDS:
+        place.unrest_since = None  # somebody keeps writing: what is at rest in it need not wait for the rest

@@ -51,12 +51,14 @@ class FuseRecorder:
     folder: Path
     files: dict[bytes, FuseFile]
     _fd: int
+    answers: threading.Event = field(default_factory=threading.Event)  # cleared: it hangs, at every stat too
     _replying: threading.Lock = field(default_factory=threading.Lock)
     _served: bool = True
     _server: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         """Start answering the kernel; `pull_out` ends it."""
+        self.answers.set()
         self._server = threading.Thread(target=self._serve, daemon=True)
         self._server.start()
 
@@ -64,6 +66,7 @@ class FuseRecorder:
         """Be gone in the middle of whatever is going on, as a yanked device is; may be called again."""
         _LIBC.umount2(os.fsencode(self.folder), 1 | 2)  # MNT_FORCE | MNT_DETACH: the connection ends, open files fail
         self._server.join(timeout=5)
+        self.answers.set()
 
     def _serve(self) -> None:
         while True:
@@ -88,6 +91,7 @@ class FuseRecorder:
         _, opcode, unique, node, _, _, _, _ = _IN_HEADER.unpack_from(request)
         if opcode in {_FORGET, _BATCH_FORGET, _INTERRUPT}:
             return
+        self.answers.wait()
         try:
             body = self._answer(opcode, node, request[_IN_HEADER.size :])
             number = 0

@@ -23,6 +23,7 @@ from host_io.clock import SystemClock
 from host_io.notify import Notifier
 from retention.recorder_copy import FreePolicy, KeepReason
 from tests.docking import DockHome, QuickPatience, dock_home, noise, put
+from tests.fakes.fuse_recorder import FuseFile, fuse_recorder
 
 MIB = 1 << 20
 DEADLINE_SECONDS = 30.0
@@ -141,6 +142,34 @@ def test_a_dock_folder_is_freed_by_the_agent_once_every_receipt_is_there(dock: D
         service.wake()
         thread.join(15)
     assert not thread.is_alive()
+    dock.check_sound()
+
+
+@pytest.mark.root
+def test_a_dock_folder_that_hangs_keeps_no_other_dock_waiting(dock: DockHome, tmp_path: Path) -> None:
+    docks = tmp_path / "docks"
+    put(docks / "2-healthy", "1.mp4", noise(MIB, seed=2))
+    dock.real_clock = SystemClock()
+    stop = threading.Event()
+    with fuse_recorder(docks / "1-hangs", {b"1.mp4": FuseFile(noise(MIB, seed=1))}) as recorder:
+        recorder.answers.clear()
+        config = {"dock_folders": (f"{docks}/*", str(docks / "1-hangs")), "watch_usb": False}
+        service = AgentService(
+            dock.new_station(**config), stop=stop, notifier=Notifier({}), watch_volumes=lambda _seen: nullcontext()
+        )
+        thread = threading.Thread(target=service.run)
+        thread.start()
+        try:
+            _until(lambda: dock.rows("select count(*) from item") == [(1,)])
+            recorder.answers.set()
+            _until(lambda: dock.rows("select count(*) from item") == [(2,)])
+            _until(lambda: not dock.rows("select 1 from session where ended_unix_ms is null"))
+            recorder.answers.clear()  # and again, while it is told to stop
+        finally:
+            stop.set()
+            service.wake()
+            thread.join(15)
+            assert not thread.is_alive()
     dock.check_sound()
 
 

@@ -136,9 +136,14 @@ def test_the_agent_does_not_dock_again_by_itself_while_its_disk_damages_copies(
             notifier=Notifier({}),
             watch_volumes=lambda _seen: contextlib.nullcontext(),
         )
-        for _ in range(4):
-            service._turn()
-            for job in service._jobs.values():
-                job.thread.join(30)
+
+        def ended() -> bool:
             dock.clock.advance(100.0)
+            service._turn()
+            return bool(dock.rows("select 1 from session where ended_unix_ms is not null"))
+
+        wait_until(ended)
+        wait_until(lambda: ended() and not service._jobs)
+        for _ in range(20):
+            assert ended()
         assert dock.rows("select problem from session") == [("EDGE-103",)]

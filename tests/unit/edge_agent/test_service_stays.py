@@ -15,6 +15,7 @@ from edge_agent.session_book import SessionResult
 from evidence_model.states import SessionState
 from host_io.notify import Notifier
 from tests.docking import DockHome, dock_home, noise, put
+from tests.workstation import wait_until
 
 
 def _volume(fs_type: str) -> DockedVolume:
@@ -35,13 +36,19 @@ def test_a_file_that_grows_does_not_have_the_dock_folders_scanned_with_every_blo
             put(tmp_path / "dock", "1.mp4", content)
             service._folder_changed()
             service._look_at_folders(dock.clock.mono())
+            wait_until(lambda: not looks())
             return service._places[f"folder:{tmp_path / 'dock'}"].state
 
-        first = state_after(b"1")
-        assert state_after(b"12") == first
+        def looks() -> bool:
+            service._look_at_folders(dock.clock.mono())
+            return bool(service._root_looks._under_way | service._state_looks._under_way)
+
+        put(tmp_path / "dock", "1.mp4", b"1")
+        wait_until(lambda: looks() or service._places)
+        first = state_after(b"12")
         assert state_after(b"123") == first
         dock.clock.advance(1.0)
-        assert state_after(b"1234") != first
+        wait_until(lambda: state_after(b"1234") != first)
 
 
 def test_a_volume_that_udev_knew_too_little_of_is_docked_again_when_it_knows_more(tmp_path: Path) -> None:
