@@ -165,7 +165,7 @@ class Session:
     def _refuse_own_folder(self) -> None:
         place, home = self._docking.place.resolve(), self._station.paths.root.resolve()
         if home.is_relative_to(place) or place.is_relative_to(self._station.paths.spool.resolve()):
-            raise OwnFolderError(f"{place}: this is the home itself or holds it; dock the recorder's own folder")
+            raise OwnFolderError(str(place))
 
     def _look(self, volume: VolumeRoot, stack: contextlib.ExitStack) -> _Seen:
         """Identify the recorder, be its only docking until `stack` is left, and list what lies on it."""

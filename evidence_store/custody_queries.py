@@ -54,7 +54,7 @@ def open_catalogue(paths: HomePaths) -> sqlite3.Connection:
         CatalogueMissingError: there is none yet.
     """
     if not paths.catalogue_db.exists():
-        raise CatalogueMissingError(f"{paths.catalogue_db}: not there; a centre makes it when it runs: `evidock run`")
+        raise CatalogueMissingError(str(paths.catalogue_db))
     return open_catalogue_db(paths.catalogue_db, read_only=True)
 
 
@@ -97,7 +97,7 @@ def find_event(db: sqlite3.Connection, wanted: str) -> CustodyEntry:
     else:
         row = db.execute("select * from event where event_id = ? order by log_index", (wanted,)).fetchone()
     if row is None:
-        raise EventUnknownError(f"{wanted[:80]!r}: the log has no such event; see `evidock custody log`")
+        raise EventUnknownError(f"{wanted[:80]!r}")
     return _entry(row)
 
 

@@ -106,8 +106,8 @@ def show_recording(db: sqlite3.Connection, recording: str) -> RecordingDetail:
         db, [("recording_id like ? escape '\\'", (f"{_escaped(recording)}%",))], limit=2
     )
     if len(found) != 1:
-        many = "more than one recording begins" if found else "no recording begins"
-        raise RecordingUnknownError(f"{many} with {recording[:40]!r}; see `evidock recordings list`")
+        several = f" ({' '.join(one.id for one in found)} …)" if found else ""
+        raise RecordingUnknownError(f"{recording[:40]!r}{several}")
     summary = found[0]
     return RecordingDetail(
         summary=summary,

@@ -99,7 +99,7 @@ def store_lock(paths: HomePaths) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreRunningError(f"{paths.root}: its store is running; stop it first") from None
+            raise StoreRunningError(str(paths.root)) from None
         yield
     finally:
         os.close(fd)

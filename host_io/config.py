@@ -175,9 +175,7 @@ def read_config(paths: HomePaths) -> HomeConfig:
     try:
         text = durable.read_plain(paths.config).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise NoHomeError(
-            f"{paths.root}: no evidock home here; run `evidock init --role workstation --home {paths.root}`"
-        ) from None
+        raise NoHomeError(str(paths.root)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{paths.config}: cannot be read: {error}") from error
     return parse_config(text, where=str(paths.config))

@@ -210,7 +210,7 @@ class Demonstration:
         said.detail = self._texts(
             "demo.preflight",
             verdict=self._texts(f"verdict.{checked.verdict.value}"),
-            open=", ".join(
+            open=self._texts.listed(
                 f"{self._texts(f'check.{check.name}')} {self._texts(f'verdict.{check.verdict.value}')}"
                 for check in open_
             ),

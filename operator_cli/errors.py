@@ -111,25 +111,27 @@ def line_of(error: Exception, texts: Texts) -> ErrorLine | None:
     """Return the line of an expected error, or None if this exception is a mistake in our own code."""
     if isinstance(error, EvidockError):
         known = texts.finding(error.code)
-        return ErrorLine(error.code, Exit(error.exit_code), _with_title(known.title, error), known.fix, error.rules)
+        text = _with_title(known.title, error, texts)
+        return ErrorLine(error.code, Exit(error.exit_code), text, known.fix, error.rules)
     if isinstance(error, OSError) and error.errno is not None:
         code = _MACHINE_CODES.get(error.errno, "CLI-012")
         known = texts.finding(code)
-        where = f"{error.filename}: " if error.filename else ""
-        return ErrorLine(code, Exit.ENVIRONMENT, _one_line(f"{known.title}: {where}{error.strerror}"), known.fix)
+        said = error.strerror if code == "CLI-012" else ""  # the other codes' titles say it, in people's language
+        what = texts.listed(str(part) for part in (error.filename, said) if part)
+        return ErrorLine(code, Exit.ENVIRONMENT, _one_line(texts.headed(known.title, what)), known.fix)
     if isinstance(error, sqlite3.OperationalError):
         known = texts.finding("HOST-003")
-        return ErrorLine("HOST-003", Exit.ENVIRONMENT, _one_line(f"{known.title}: {error}"), known.fix)
+        return ErrorLine("HOST-003", Exit.ENVIRONMENT, _one_line(texts.headed(known.title, str(error))), known.fix)
     if isinstance(error, sqlite3.DatabaseError):
         known = texts.finding("HOST-002")
-        return ErrorLine("HOST-002", Exit.DAMAGE, _one_line(f"{known.title}: {error}"), known.fix)
+        return ErrorLine("HOST-002", Exit.DAMAGE, _one_line(texts.headed(known.title, str(error))), known.fix)
     return None
 
 
-def _with_title(title: str, error: EvidockError) -> str:
+def _with_title(title: str, error: EvidockError, texts: Texts) -> str:
     """Return what is the case in people's language, then where; an error of another room says it all in English."""
     words = _one_line(str(error))
-    return f"{title}: {words}" if words and title.lower() not in words.lower() else words or title
+    return texts.headed(title, words) if title.lower() not in words.lower() else words
 
 
 def _one_line(text: str) -> str:

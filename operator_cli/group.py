@@ -99,9 +99,7 @@ class HelpInTwoLanguages(click.Command):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write how the command is called."""
-        formatter.write(
-            f"{texts_of(ctx)('help.usage')} {ctx.command_path} {' '.join(self.collect_usage_pieces(ctx))}\n"
-        )
+        formatter.write(f"{texts_of(ctx)('help.usage')}{ctx.command_path} {' '.join(self.collect_usage_pieces(ctx))}\n")
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what the command does: its one line, then the particulars if there are any."""

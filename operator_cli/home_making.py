@@ -77,7 +77,7 @@ def _configuration(paths: HomePaths, wish: HomeWish, texts: Texts, made: list[st
     if paths.config.exists():
         config = read_config(paths)
         if config.role is not wish.role:
-            raise OtherRoleError(texts("init.other_role", home=paths.root, role=config.role.value))
+            raise OtherRoleError(texts("init.other_role", home=paths.root, role=texts(f"role.{config.role.value}")))
         return config
     _refuse_foreign(paths.root, texts)
     durable.make_folders(paths.root)

@@ -68,7 +68,7 @@ def interruption(recording: Recording, number: int) -> Interruption:
     """
     gaps = gaps_of(recording)
     if not 1 <= number <= len(gaps):
-        raise NotThereError(f"--gap {number} ({recording.id}: {len(gaps)})")
+        raise NotThereError(f"--gap {number} ({recording.id}: {f'#1–#{len(gaps)}' if gaps else '0'})")
     finding = gaps[number - 1]
     from_at, until_at = _bounds(finding, recording.segments)
     return Interruption(

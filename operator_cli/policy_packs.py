@@ -22,7 +22,7 @@ def pack_text(name: str) -> str:
         NotThereError: there is none of this name.
     """
     if name not in pack_names():
-        raise NotThereError(f"{name}: no such pack; there are {', '.join(pack_names())}")
+        raise NotThereError(f"{name} ({' '.join(pack_names())})")
     return resources.files("policies").joinpath("packs", f"{name}.toml").read_text(encoding="utf-8")
 
 

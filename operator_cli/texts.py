@@ -67,8 +67,8 @@ class Texts:
         return self("list.between").join(names)
 
     def headed(self, title: str, what: str) -> str:
-        """Return what it is, and then what of it."""
-        return self("list.head", title=title, what=what)
+        """Return what it is, and then what of it if that is said."""
+        return self("list.head", title=title, what=what) if what else title
 
     def has(self, message_id: str) -> bool:
         """Say whether the message is in the catalogue."""

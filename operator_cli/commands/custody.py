@@ -43,7 +43,8 @@ def log(invocation: Invocation, *, asset: str | None, recording: str | None, lim
         )
         for entry in entries
     ]
-    invocation.answer([{"id": entry.event_id, **entry.as_json()} for entry in entries], table(rows, right=(0,)))
+    people = table(rows, right=(0,)) if rows else [invocation.texts("custody.none")]
+    invocation.answer([{"id": entry.event_id, **entry.as_json()} for entry in entries], people)
     return Exit.DONE
 
 
@@ -72,7 +73,7 @@ def show(invocation: Invocation, *, id_: str) -> int:
             "custody.shown",
             index=entry.index,
             kind=entry.kind,
-            source=", ".join(source or str(key)[:12] for key, source in signers),
+            source=invocation.texts.listed(source or str(key)[:12] for key, source in signers),
             verdict=invocation.texts("custody.signature_good" if verified else "custody.signature_bad"),
         ),
         str(path),

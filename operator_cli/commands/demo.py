@@ -3,6 +3,7 @@
 from host_io.clock import SystemClock
 from operator_cli.demonstration import Demonstration, DemoResult, Step
 from operator_cli.display import pad
+from operator_cli.errors import line_of
 from operator_cli.exit_codes import Exit
 from operator_cli.group import command, option
 from operator_cli.invocation import Invocation
@@ -25,8 +26,9 @@ def demo(invocation: Invocation, *, keep: bool) -> int:
     if result.error is not None:
         if not invocation.as_json:
             raise result.error
-        known = invocation.texts.finding(result.error.code)
-        invocation.tell(f"evidock: {known.title}: {result.error} → {known.fix} [{result.error.code}]")
+        line = line_of(result.error, invocation.texts)
+        if line is not None:
+            invocation.tell(line.for_people())
         invocation.document(result.as_json())
         return Exit(result.error.exit_code)
     invocation.answer(result.as_json(), _story(invocation, result))

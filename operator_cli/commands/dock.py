@@ -33,7 +33,7 @@ def dock(invocation: Invocation, *, path: Path, wait: str, recorder: RecorderId 
     config = invocation.config()
     if not config.role.pulls:
         raise WrongUsageError(invocation.texts("dock.centre"))
-    folder = existing_folder(path)
+    folder = existing_folder(invocation, path)
     clock = SystemClock()
     line = ProgressLine(invocation, mono=clock.mono)
     started = clock.mono()
@@ -65,14 +65,17 @@ def dock(invocation: Invocation, *, path: Path, wait: str, recorder: RecorderId 
     return exit_of(result)
 
 
-def existing_folder(path: Path) -> Path:
+def existing_folder(invocation: Invocation, path: Path) -> Path:
     """Return the absolute path of a folder.
 
     Raises:
         NotThereError: there is none.
+        WrongUsageError: it is something else.
     """
-    if not path.is_dir():
+    if not path.exists():
         raise NotThereError(str(path))
+    if not path.is_dir():
+        raise WrongUsageError(invocation.texts("error.no_folder", path=path))
     return path.absolute()
 
 
@@ -129,10 +132,10 @@ def _people(invocation: Invocation, outcome: Docked, seconds: float) -> list[str
         lines.append("  " + texts("dock.more_files", count=len(outcome.items) - _SHOWN_FILES))
     for finding in result.findings:
         known = texts.finding(finding.code)
-        lines.append(f"! {finding.subject}: {known.title} [{finding.code}]")
+        lines.append(f"! {texts.headed(finding.subject, known.title)} [{finding.code}]")
     if result.problem:
         known = texts.finding(result.problem)
-        lines.append(f"! {known.title}: {result.problem_text or ''} → {known.fix} [{result.problem}]")
+        lines.append(f"! {texts.headed(known.title, result.problem_text or '')} → {known.fix} [{result.problem}]")
     lines.append(
         texts(
             "dock.done",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from host_io.clock import SystemClock
-from operator_cli.display import pad
+from operator_cli.display import pad, width_of
 from operator_cli.exit_codes import Exit
 from operator_cli.group import command
 from operator_cli.invocation import Invocation
@@ -43,8 +43,9 @@ def _document(invocation: Invocation, checks: Sequence[Check]) -> dict[str, obje
 def _people(invocation: Invocation, checks: Sequence[Check]) -> list[str]:
     texts = invocation.texts
     lines = []
+    width = max(width_of(texts(f"doctor.{check.id}")) for check in checks)
     for check in checks:
-        lines.append(f"{_SIGNS[check.verdict]} {pad(texts(f'doctor.{check.id}'), 26)} {check.found}")
+        lines.append(f"{_SIGNS[check.verdict]} {pad(texts(f'doctor.{check.id}'), width)} {check.found}")
         if check.verdict is not CheckVerdict.OK:
             lines.append(f"    {texts(f'doctor.{check.id}.why')}")
             if check.fix:

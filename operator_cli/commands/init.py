@@ -21,7 +21,8 @@ def init(invocation: Invocation, *, role: str, policy: str, unit: str, station: 
     from operator_cli.policy_packs import pack_names  # noqa: PLC0415 - reads data only when needed
 
     if policy not in pack_names():
-        raise WrongUsageError(invocation.texts("init.no_pack", name=policy, known=", ".join(pack_names())))
+        known = invocation.texts.listed(pack_names())
+        raise WrongUsageError(invocation.texts("init.no_pack", name=policy, known=known))
     wish = HomeWish(role=Role(role), policy=policy, unit=unit, station=station, site=site)
     home = make_home(invocation.paths, wish, invocation.texts)
     invocation.answer(_document(invocation, home), _people(invocation, home))

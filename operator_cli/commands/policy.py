@@ -55,7 +55,7 @@ def show(invocation: Invocation, *, pack: str | None) -> int:
         "zone": chosen.zone,
         "rules": [_as_json(setting, value, source) for setting, value, source in settings],
     }
-    rows = [(setting, ", ".join(source.rules), value) for setting, value, source in settings]
+    rows = [(setting, invocation.texts.listed(source.rules), value) for setting, value, source in settings]
     invocation.answer(document, [f"{_title(chosen, invocation)} ({chosen.id})", *table(rows)])
     return Exit.DONE
 
@@ -72,12 +72,14 @@ def explain(invocation: Invocation, *, rule: str, pack: str | None) -> int:
         if rule == setting or rule.upper() in source.rules
     ]
     if not found:
-        known = ", ".join(setting for setting, _, _ in _settings(chosen, invocation))
+        known = invocation.texts.listed(setting for setting, _, _ in _settings(chosen, invocation))
         raise NotThereError(invocation.texts("policy.no_rule", rule=rule, known=known))
     people: list[str] = []
     for setting, value, source in found:
         people.append(f"{setting} = {value}")
-        people += [f"  {', '.join(source.rules)}: {line}" if not at else f"  {line}" for at, line in _article(source)]
+        lines = wrap(source.article, 90)
+        head = invocation.texts.headed(invocation.texts.listed(source.rules), lines[0])
+        people += [f"  {line}" for line in (head, *lines[1:])]
         note = source.note_zh if invocation.language is Language.ZH else source.note_en
         if source.basis is Basis.OURS:
             people.append("  " + invocation.texts("policy.ours"))
@@ -119,10 +121,6 @@ def _title(pack: Pack, invocation: Invocation) -> str:
     return pack.title_zh if invocation.language is Language.ZH else pack.title_en
 
 
-def _article(source: Source) -> Iterable[tuple[int, str]]:
-    return enumerate(wrap(source.article, 90))
-
-
 def _settings(pack: Pack, invocation: Invocation) -> Iterable[tuple[str, str, Source]]:
     """Yield each setting of the pack with its value as people read it."""
     texts = invocation.texts
@@ -142,7 +140,7 @@ def _settings(pack: Pack, invocation: Invocation) -> Iterable[tuple[str, str, So
         ),
         limits.source,
     )
-    yield "tags.required", ", ".join(pack.required_tags.value), pack.required_tags.source
+    yield "tags.required", texts.listed(pack.required_tags.value), pack.required_tags.source
     months = texts("policy.months", count=pack.retention_months.value)
     yield "retention.default", months, pack.retention_months.source
     for reason in pack.interruption_reasons.values():

@@ -23,7 +23,7 @@ def preflight(invocation: Invocation, *, path: Path, recorder: RecorderId | None
     checked = preflight_inline(
         invocation.paths,
         invocation.config(),
-        existing_folder(path),
+        existing_folder(invocation, path),
         recorder=recorder,
     )
     invocation.answer(checked.as_json(invocation.texts), preflight_lines(checked, invocation))
@@ -41,6 +41,6 @@ def preflight_lines(checked: Preflight, invocation: Invocation) -> list[str]:
         lines.append(f"{sign} {pad(texts(f'check.{check.name}'), 14)} {reason}")
         if check.fix:
             lines.append(f"{'':17}→ {texts(f'preflight.{check.fix}', **check.values)}")
-    rules = ", ".join(checked.rules)
+    rules = texts.listed(checked.rules)
     lines.append(texts("preflight.result", verdict=texts(f"verdict.{checked.verdict.value}"), rules=rules))
     return lines

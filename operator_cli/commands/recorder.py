@@ -127,7 +127,7 @@ def free(invocation: Invocation, *, path: Path, recorder_: RecorderId | None) ->
         outcomes = free_inline(
             invocation.paths,
             invocation.config(),
-            existing_folder(path),
+            existing_folder(invocation, path),
             recorder=recorder_,
         )
     except AgentRunningError as error:
@@ -139,7 +139,7 @@ def free(invocation: Invocation, *, path: Path, recorder_: RecorderId | None) ->
             (
                 display_name(outcome.raw_path),
                 texts("recorder.freed" if outcome.freed else "recorder.kept"),
-                "; ".join(texts(f"keep.{reason.value}") for reason in outcome.keep),
+                texts("list.apart").join(texts(f"keep.{reason.value}") for reason in outcome.keep),
             )
             for outcome in outcomes
         ]

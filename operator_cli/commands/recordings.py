@@ -206,12 +206,12 @@ def _detail_lines(
         )
     )
     for name, value in summary.tags.items():
-        lines.append(f"  {texts(f'tag.{name}')}: {value}")
+        lines.append(f"  {texts.headed(texts(f'tag.{name}'), value)}")
     if missing := missing_tags(summary.tags, pack):
-        names = ", ".join(texts(f"tag.{name}") for name in missing)
-        lines.append(texts("recordings.missing_tags", names=names, rules=", ".join(pack.required_tags.source.rules)))
+        names = texts.listed(texts(f"tag.{name}") for name in missing)
+        lines.append(texts("recordings.missing_tags", names=names, rules=texts.listed(pack.required_tags.source.rules)))
     lines += [f"  {texts('recordings.mark', mark=texts(f'mark.{mark}'))}" for mark in summary.marks]
     lines += [
-        f"  {one.name}: sha256 {one.sha256[:12]}… " + ", ".join(one.flags) for one in detail.segments if one.flags
+        f"  {one.name}: sha256 {one.sha256[:12]}… " + texts.listed(one.flags) for one in detail.segments if one.flags
     ]
     return lines

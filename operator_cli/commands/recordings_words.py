@@ -53,8 +53,8 @@ def tag(invocation: Invocation, *, id_: str, **given: str | None) -> int:
     missing = [name for name in shipped_pack(config.policy).required_tags.value if name not in now]
     people = [invocation.texts("recordings.tagged", id=detail.summary.id)]
     if missing:
-        names = ", ".join(invocation.texts(f"tag.{name}") for name in missing)
-        rules = ", ".join(shipped_pack(config.policy).required_tags.source.rules)
+        names = invocation.texts.listed(invocation.texts(f"tag.{name}") for name in missing)
+        rules = invocation.texts.listed(shipped_pack(config.policy).required_tags.source.rules)
         people.append(invocation.texts("recordings.missing_tags", names=names, rules=rules))
     document = {
         "id": detail.summary.id,
@@ -141,9 +141,9 @@ def _check_reason(invocation: Invocation, reason: str, *, spoken_at: str | None,
     chosen = reasons.get(reason)
     if chosen is None:
         words = reason_words(shipped_pack(invocation.config().policy), invocation.language)
-        listed = "; ".join(f"{name} ({text})" for name, text in words.items())
-        raise WrongUsageError(invocation.texts("recordings.no_reason", reason=reason, known=listed))
+        known = invocation.texts("list.apart").join(f"{name} = {text}" for name, text in words.items())
+        raise WrongUsageError(invocation.texts("recordings.no_reason", reason=reason, known=known))
     needs_statement = chosen.explanation is Explanation.WORK_RECORD
     if not statement and (needs_statement or not spoken_at):
         text = "recordings.needs_statement" if needs_statement else "recordings.needs_words"
-        raise WrongUsageError(invocation.texts(text, rules=", ".join(chosen.source.rules)))
+        raise WrongUsageError(invocation.texts(text, rules=invocation.texts.listed(chosen.source.rules)))

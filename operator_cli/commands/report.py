@@ -42,7 +42,7 @@ def reconciliation(invocation: Invocation, *, format_: str) -> int:
             )
         ]
         for finding in found.findings:
-            people.append(f"! {finding.subject}: {texts.finding(finding.code).title} [{finding.code}]")
+            people.append(f"! {texts.headed(finding.subject, texts.finding(finding.code).title)} [{finding.code}]")
         people.append(texts("report.agrees" if not found.findings else "report.differs", count=len(found.findings)))
     document = {
         "docks": found.dock_count,

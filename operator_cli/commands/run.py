@@ -25,7 +25,9 @@ def run(invocation: Invocation, *, roles: tuple[str, ...], verbose: bool) -> int
     if not only <= set(known):
         raise WrongUsageError(
             invocation.texts(
-                "run.not_of_role", role=config.role.value, programs=", ".join(program.value for program in known)
+                "run.not_of_role",
+                role=invocation.texts(f"role.{config.role.value}"),
+                programs=invocation.texts.listed(program.value for program in known),
             )
         )
     invocation.paths.run.mkdir(mode=0o700, exist_ok=True)

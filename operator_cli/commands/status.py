@@ -57,7 +57,7 @@ def _people(invocation: Invocation, seen: HomeStatus) -> list[str]:
     for finding in seen.findings[:_SHOWN]:
         known = texts.finding(finding.code)
         sign = "·" if finding.severity is Severity.NOTE else "!"
-        lines.append(f"{sign} {finding.subject}: {known.title} → {known.fix} [{finding.code}]")
+        lines.append(f"{sign} {texts.headed(finding.subject, known.title)} → {known.fix} [{finding.code}]")
     if len(seen.findings) > _SHOWN:
         lines.append(texts("verify.more", count=len(seen.findings) - _SHOWN))
     return lines
@@ -70,7 +70,7 @@ def _running_line(invocation: Invocation, seen: HomeStatus) -> str:
         return invocation.texts("status.running")
     if len(missing) == len(wanted):
         return invocation.texts("status.not_running", program=invocation.program, home=invocation.paths.root)
-    return invocation.texts("status.partly_running", names=", ".join(missing))
+    return invocation.texts("status.partly_running", names=invocation.texts.listed(missing))
 
 
 def _recorder_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
@@ -101,7 +101,7 @@ def _deadline_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
                 f"status.{kind}",
                 id=deadline.recording_id,
                 time=people_time(due, zone, unknown=texts("word.unknown")),
-                rules=", ".join(deadline.rules),
+                rules=texts.listed(deadline.rules),
             )
         )
     return lines

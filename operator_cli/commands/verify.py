@@ -36,9 +36,9 @@ def verify(invocation: Invocation, *, path: Path | None) -> int:
     people = []
     for finding in summary.findings[:_SHOWN_FINDINGS]:
         known = invocation.texts.finding(finding.code)
-        details = ", ".join(f"{name}={value}" for name, value in finding.details.items())
+        details = "".join(f" {name}={value}" for name, value in finding.details.items())
         sign = "·" if finding.severity is Severity.NOTE else "✗"
-        people.append(f"{sign} {finding.subject}: {known.title} {details} [{finding.code}]")
+        people.append(f"{sign} {invocation.texts.headed(finding.subject, known.title)}{details} [{finding.code}]")
     if len(summary.findings) > _SHOWN_FINDINGS:
         people.append(invocation.texts("verify.more", count=len(summary.findings) - _SHOWN_FINDINGS))
     exit_code = Exit(summary.exit_code)

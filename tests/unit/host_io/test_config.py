@@ -67,8 +67,8 @@ def test_what_is_no_toml_says_where() -> None:
         parse_config("= nothing", where="evidock.toml")
 
 
-def test_no_home_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(NoHomeError, match="evidock init"):
+def test_no_home_is_an_error_that_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(NoHomeError, match=str(tmp_path)):
         read_config(HomePaths(tmp_path))
     (tmp_path / "file").write_text("")
     with pytest.raises(NoHomeError):

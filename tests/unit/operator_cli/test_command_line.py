@@ -16,6 +16,7 @@ from operator_cli.main import MODULES
 from tests.unit.operator_cli.cli import evidock
 
 ROOT = Path(__file__).parents[3]
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff）][,:;?!(]|[,:;?!)] ?[\u4e00-\u9fff（]")
 
 
 def test_help_names_every_command() -> None:
@@ -173,6 +174,43 @@ def test_somebody_else_s_home_is_no_wrong_usage(command: str, tmp_path: Path) ->
     assert called.document["error"]["code"] == "CLI-011"
     assert str(home) in called.err
     assert len(called.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status --home {none}",
+        "recordings show R-ffff",
+        "recordings tag R-ffff --case 1",
+        "custody show 99",
+        "custody log",
+        "recorder show nobody",
+        "policy show nobody",
+        "policy explain nobody",
+        "policy show",
+        "verify {none}",
+        "dock {none}",
+        "dock {home}",
+        "dock {home}/evidock.toml",
+        "recordings note R-1 --reason none --statement x",
+        "recordings note R-1 --reason obstruction",
+        "recordings list --since noon",
+        "init --role centre",
+        "init --role workstation --policy none",
+        "init --role workstation --home {home}/keys",
+        "report reconciliation",
+        "status",
+        "doctor",
+    ],
+)
+def test_a_chinese_answer_is_chinese_to_its_commas(words: str, tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    evidock("--home", home, "init", "--role", "workstation")
+    called = evidock("--lang", "zh", "--home", home, *words.format(home=home, none=tmp_path / "none").split())
+    for line in (called.out + called.err).splitlines():
+        assert not HALF_WIDTH.search(re.sub(r"^(evidock:|!) ", "", line))
+        said = re.sub(r"(?:evidock|policy|recordings|recorder|custody|sudo|stop)(?: --?[a-z]+| [a-z]+)*", "", line)
+        assert not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", said), "an English sentence"
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one() -> None:

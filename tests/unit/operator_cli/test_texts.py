@@ -36,6 +36,13 @@ def test_a_code_says_what_is_the_case_and_what_to_do_in_both_languages(code: str
     assert not CHINESE.search(texts["en"] + texts["fix_en"])
 
 
+def test_chinese_stands_between_chinese_signs() -> None:
+    half_width = re.compile(r"[\u4e00-\u9fff）][,:;?!()]|[,:;?!()][\u4e00-\u9fff（]")
+    texts = [text["zh"] for text in message_catalogue().values()]
+    texts += [text[name] for text in catalogue().values() for name in ("zh", "fix_zh")]
+    assert [text for text in texts if half_width.search(text)] == []
+
+
 def test_codes_stand_in_order_so_that_a_new_one_finds_its_place() -> None:
     codes = list(catalogue())
     assert codes == sorted(codes)
