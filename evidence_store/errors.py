@@ -140,7 +140,65 @@ class NotItsItemError(RefusedError):
     code = "STO-023"
 
 
+# Evidence packages
+
+
+class LogHalfWayError(UnavailableError):
+    """The last run was cut off before it published what it had logged; the next start finishes it."""
+
+    code = "STO-078"
+
+
+class BytesNotArrivedError(UnavailableError):
+    """What a signed event names is not in the vault yet, so a package would not be whole."""
+
+    code = "STO-082"
+
+
+class PackageThereError(UsageError):
+    """There is something already where the package should lie; it is not touched."""
+
+    code = "STO-083"
+
+
+class PackagePlaceError(UsageError):
+    """A package cannot lie there: inside the home, or in a folder that does not exist."""
+
+    code = "STO-084"
+
+
+class PackageRoomError(UnavailableError):
+    """There is not enough free space for the package; nothing was written."""
+
+    code = "STO-085"
+
+
+class PackageInWorkError(ConflictError):
+    """Another export writes a package of this name now."""
+
+    code = "STO-086"
+    exit_code = 4
+
+
+class TooManyWordsError(UsageError):
+    """Recipient or basis is longer than a package's statement should carry."""
+
+    code = "STO-087"
+
+
+class HeadUnwitnessedError(UnavailableError):
+    """The site has witnesses, and too few of them have cosigned the newest head yet."""
+
+    code = "STO-088"
+
+
 # The program
+
+
+class KeysDifferError(UnavailableError):
+    """The private keys of this home are not those of its trust file."""
+
+    code = "STO-092"
 
 
 class StoreRunningError(ConflictError):

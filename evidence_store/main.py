@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evidence_model.errors import EvidockError, UnavailableError
+from evidence_model.errors import EvidockError
 from evidence_model.instants import Clock
 from evidence_model.topics import Channel, every_station
 from evidence_store.catalogue import Catalogue
 from evidence_store.centre_book import CentreBook, open_centre_db
+from evidence_store.errors import KeysDifferError
 from evidence_store.housekeeping import Housekeeper
 from evidence_store.http_server import UPLOADS, HttpServer, health_route, log_routes
 from evidence_store.ledger import Ledger
@@ -44,12 +45,6 @@ from host_io.trust import centre_key_path, log_key_path, read_trust
 
 _LOG = logging.getLogger(__name__)
 _EXAMINERS = 2
-
-
-class KeysDifferError(UnavailableError):
-    """The private keys of this home are not those of its trust file."""
-
-    code = "STO-092"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from operator_cli.texts import Texts
 
 _PLAIN_SECONDS = 5.0
 _BAR_SIGNS = 20
+_RATE_AFTER_SECONDS = 1.0  # before, a rate says more about starting than about copying
 
 
 class ProgressLine:
@@ -61,10 +62,9 @@ def progress_text(progress: Progress, texts: Texts, *, width: int) -> str:
     if progress.waiting_for is not None:
         return shorten(texts("dock.waiting_for", what=texts.finding(progress.waiting_for).title), width)
     share = progress.bytes_done / progress.bytes_total if progress.bytes_total else 0.0
-    filled = min(_BAR_SIGNS, int(share * _BAR_SIGNS))
     eta = progress.eta_seconds
     parts = [
-        f"[{'#' * filled}{'-' * (_BAR_SIGNS - filled)}] {share:4.0%}",
+        bar(share),
         f"{progress.files_done}/{progress.files_total}",
         texts("dock.of", done=people_size(progress.bytes_done), total=people_size(progress.bytes_total)),
         f"{people_size(progress.bytes_per_second)}/s" if progress.bytes_per_second else "",
@@ -73,6 +73,24 @@ def progress_text(progress: Progress, texts: Texts, *, width: int) -> str:
     ]
     line = "  ".join(part for part in parts if part)
     return line if width_of(line) <= width else shorten_end(line, width)
+
+
+def copy_progress(done_bytes: int, total_bytes: int, *, seconds: float, texts: Texts) -> str:
+    """Return `[#####-----] 45 %  1.2 GiB of 2.6 GiB  812.0 MiB/s  2 s left`; how long it takes, once that is known."""
+    parts = [
+        bar(done_bytes / total_bytes if total_bytes else 1.0),
+        texts("dock.of", done=people_size(done_bytes), total=people_size(total_bytes)),
+    ]
+    if seconds >= _RATE_AFTER_SECONDS and done_bytes:
+        rate = done_bytes / seconds
+        parts += [f"{people_size(rate)}/s", texts("dock.left", time=duration_text((total_bytes - done_bytes) / rate))]
+    return "  ".join(parts)
+
+
+def bar(share: float) -> str:
+    """Return `[#####---------------]  25%`."""
+    filled = min(_BAR_SIGNS, int(share * _BAR_SIGNS))
+    return f"[{'#' * filled}{'-' * (_BAR_SIGNS - filled)}] {share:4.0%}"
 
 
 def shorten_end(text: str, width: int) -> str:

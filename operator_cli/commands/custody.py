@@ -1,7 +1,8 @@
-"""`evidock custody`: the log, read only."""
+"""`evidock custody`: the log, read only, and evidence packages of it."""
 
 import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,15 +11,21 @@ from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import SignatureRejectedError
 from chain_of_custody.signatures import KeyId, public_key_pem
+from evidence_model.sizes import people_size
 from evidence_store import queries
+from evidence_store.errors import BytesNotArrivedError, RecordingUnknownError
+from evidence_store.package_export import export_package
 from host_io import trust
+from host_io.clock import SystemClock
 from host_io.config import HomeConfig
 from operator_cli.display import table
 from operator_cli.errors import NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit
-from operator_cli.group import argument, group, option, subcommand
+from operator_cli.group import PATH, argument, group, option, subcommand
+from operator_cli.home_catalogue import home_catalogue
 from operator_cli.invocation import Invocation
 from operator_cli.people_time import people_time, zone_of
+from operator_cli.progress_line import ProgressLine, copy_progress, duration_text
 
 custody = group("custody")
 
@@ -126,6 +133,69 @@ def keys(invocation: Invocation) -> int:
     )
     invocation.answer(document, people)
     return Exit.DONE
+
+
+@subcommand(custody, "export")
+@option("--recording", "recordings", metavar="ID", multiple=True, required=True)
+@option("--out", type=PATH, metavar="DIR", required=True)
+@option("--recipient", metavar="NAME", default="")
+@option("--basis", metavar="TEXT", default="")
+def export(invocation: Invocation, *, recordings: tuple[str, ...], out: Path, recipient: str, basis: str) -> int:
+    """Write an evidence package: 0 it is there, 5 something is not what was signed and nothing was written."""
+    config = _of_a_store(invocation)
+    clock = SystemClock()
+    line = ProgressLine(invocation, mono=clock.mono)
+    started = clock.mono()
+    try:
+        result = export_package(
+            invocation.paths,
+            recordings=recordings,
+            out=out,
+            recipient=recipient,
+            basis=basis,
+            clock=clock,
+            progress=lambda done, total: line.say(
+                copy_progress(done, total, seconds=clock.mono() - started, texts=invocation.texts)
+            ),
+        )
+    except RecordingUnknownError:
+        _say_if_it_is_on_its_way(invocation, config, recordings)
+        raise
+    finally:
+        line.done()
+    people = [
+        f"✗ {finding.subject}: {invocation.texts.finding(finding.code).title} [{finding.code}]"
+        for finding in result.findings
+    ]
+    if result.ok:
+        people.append(
+            invocation.texts(
+                "export.done",
+                out=result.out,
+                recordings=len(result.recordings),
+                files=result.item_count,
+                events=result.event_count,
+                size=people_size(result.payload_bytes),
+                time=duration_text(clock.mono() - started),
+            )
+        )
+        people.append(invocation.texts("export.digest", digest=result.manifest_sha256))
+    else:
+        people.append(invocation.texts("export.refused", count=len(result.findings)))
+    invocation.answer(result.as_json(), people)
+    return Exit.DONE if result.ok else Exit.DAMAGE
+
+
+def _say_if_it_is_on_its_way(invocation: Invocation, config: HomeConfig, recordings: Sequence[str]) -> None:
+    """Tell people who see a recording here why it cannot be exported yet: the store has not logged it.
+
+    Raises:
+        BytesNotArrivedError: that is so.
+    """
+    with home_catalogue(invocation.paths, config) as db:
+        for each in recordings:
+            queries.show_recording(db, each)
+    raise BytesNotArrivedError(", ".join(recordings))
 
 
 def _verifies(envelope: Envelope, known: trust.Trust) -> bool:

@@ -1,0 +1,152 @@
+"""What goes into an evidence package: items, events, blobs and keys, gathered at one state of the log."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chain_of_custody.receipt import parse_receipt
+from evidence_model.digests import Digest
+from evidence_model.findings import Finding, Severity
+from evidence_model.ids import AssetId, RecordingId, SourceId
+from evidence_model.messages import BlobRole, blobs_of
+from evidence_model.names import safe_local_name
+from evidence_store.centre_book import open_centre_db
+from evidence_store.custody_queries import open_catalogue
+from evidence_store.errors import BytesNotArrivedError
+from evidence_store.fsck_vault import RECEIVED_IS_MISSING
+from evidence_store.log_folder import LogFolder
+from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, log_state
+from evidence_store.queries import show_recording
+from evidence_store.vault import Vault
+from host_io.config import HomePaths
+from host_io.trust import Trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedItem:
+    """One original that goes into the package."""
+
+    id: AssetId
+    recording: RecordingId
+    station: SourceId
+    raw_path: bytes
+    digest: Digest
+    size_bytes: int
+
+    @property
+    def file(self) -> str:
+        """Return its place; readers of BagIt disagree about `%` in a name, so there is none."""
+        name = safe_local_name(self.raw_path.rpartition(b"/")[2]).replace("%", "_")
+        return f"footage/{self.id}/{name}"
+
+
+@dataclass(slots=True)
+class PackageContents:
+    """Everything of a package; `events` in the order of the log."""
+
+    state: LogState
+    items: list[PackagedItem]
+    events: list[PackagedEvent]
+    anchor: Anchor | None = None
+    chunks: dict[AssetId, Digest] = field(default_factory=dict)
+    blobs: list[Digest] = field(default_factory=list)
+
+    @property
+    def copies(self) -> list[tuple[str, Digest]]:
+        """Return what is copied out of the vault, by its place in the package."""
+        return [
+            *((item.file, item.digest) for item in self.items),
+            *((f"{item.file}.chunks", self.chunks[item.id]) for item in self.items if item.id in self.chunks),
+            *((f"blobs/{digest.hex}", digest) for digest in self.blobs),
+        ]
+
+
+def gather(
+    paths: HomePaths, trust: Trust, vault: Vault, recordings: Sequence[str]
+) -> tuple[PackageContents, list[Finding]]:
+    """Return what belongs into the package of these recordings, and what of it is not what was signed, or gone.
+
+    Raises:
+        RecordingUnknownError: the store knows no such recording.
+        BytesNotArrivedError: nothing is gone, but something is not in the vault yet.
+    """
+    folder = LogFolder(paths.log)
+    with contextlib.closing(open_catalogue(paths)) as db:
+        db.execute("begin")  # one state of the catalogue for all that is asked of it
+        known_size = int(db.execute("select coalesce(max(size), 0) from applied").fetchone()[0])
+        items = [item for recording in _recordings(db, recordings) for item in _items(db, recording)]
+        state = log_state(folder, trust, known_size=known_size)  # read second, so it holds all of the first
+        search = EventSearch(folder, state, trust)
+        events = search.run(db, known_size=known_size, assets=[item.id for item in items])
+        contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)))
+        _name_blobs(contents)
+        search.findings += _check_arrived(db, vault, contents)
+        return contents, search.findings
+
+
+def _oldest_checkpoint(paths: HomePaths) -> bytes | None:
+    """Return the oldest checkpoint that the store still has: the one in the receipt of what the centre said first."""
+    if not paths.centre_db.exists():
+        return None
+    with contextlib.closing(open_centre_db(paths, read_only=True)) as db:
+        row = db.execute("select receipt from envelope where receipt is not null order by seq limit 1").fetchone()
+    return parse_receipt(row["receipt"]).checkpoint if row else None
+
+
+def _recordings(db: sqlite3.Connection, wanted: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(show_recording(db, each).summary.id for each in wanted))
+
+
+def _items(db: sqlite3.Connection, recording: str) -> Iterator[PackagedItem]:
+    query = "select * from item where recording_id = ? order by recording_place, asset_id"
+    for row in db.execute(query, (recording,)):
+        yield PackagedItem(
+            id=AssetId(row["asset_id"]),
+            recording=RecordingId(row["recording_id"]),
+            station=SourceId(row["station"]),
+            raw_path=row["raw_path"],
+            digest=Digest(row["digest"]),
+            size_bytes=row["size_bytes"],
+        )
+
+
+def _name_blobs(contents: PackageContents) -> None:
+    """Find each item's chunk list, and what else the events name."""
+    stations = {item.id: item.station for item in contents.items}
+    named = {(blob.role, blob.digest): None for event in contents.events for blob in blobs_of(event.view.body)}
+    for event in contents.events:
+        asset = event.view.asset
+        if asset is not None and stations.get(asset.id) == event.view.source.id:
+            for blob in blobs_of(event.view.body):
+                if blob.role is BlobRole.CHUNKS:
+                    contents.chunks[asset.id] = blob.digest  # the newest one counts
+    beside = {(BlobRole.FOOTAGE, item.digest) for item in contents.items}
+    beside |= {(BlobRole.CHUNKS, digest) for digest in contents.chunks.values()}
+    contents.blobs = sorted({digest for role, digest in named if (role, digest) not in beside})
+
+
+def _check_arrived(db: sqlite3.Connection, vault: Vault, contents: PackageContents) -> list[Finding]:
+    """Return what is gone from the vault.
+
+    Raises:
+        BytesNotArrivedError: nothing is gone, but something was never there.
+    """
+    findings, awaited = [], []
+    for name, digest in contents.copies:
+        if vault.held(digest) is not None:
+            continue
+        row = db.execute("select verified_unix_ms from blob where digest = ?", (digest.raw,)).fetchone()
+        if row is not None and row["verified_unix_ms"] is not None:
+            subject = str(vault.path_of(digest).relative_to(vault.root.parent))
+            findings.append(Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, subject, {"name": name}))
+        else:
+            awaited.append(name)
+    if awaited and not findings:
+        raise BytesNotArrivedError(f"{len(awaited)} of {len(contents.copies)}: {', '.join(awaited[:3])}")
+    return findings
+
+
+def _size(vault: Vault, digest: Digest) -> int:
+    held = vault.held(digest)
+    return held.size_bytes if held else 0

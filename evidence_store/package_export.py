@@ -1,0 +1,245 @@
+"""Writes an evidence package: recordings, every event about them, proofs and keys (docs/spec/evidence-package.md).
+
+All or nothing. A package that lacks one file of a recording looks whole to whoever did not ask for it, so anything that
+is not what was signed stops it: everything asked for is read all the same, and all that is wrong is told. What is sound
+can be exported by itself. `verify/verify.pyz` is left out as long as there is no verifier in one file to put there.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from chain_of_custody.package import ChainEnd, ItemEntry, PackageStatement, contents_json, sign_package
+from chain_of_custody.signatures import ED25519_KEY_BYTES, KeyId, public_key_pem
+from chain_of_custody.sigsum import sigsum_proof, ssh_public_key
+from evidence_model.findings import Finding
+from evidence_model.ids import AssetId, EventId, RecordingId, SourceId, event_id
+from evidence_model.instants import Clock, unix_ms
+from evidence_store.bag import Bag, BagFigures, bag_in_work
+from evidence_store.errors import (
+    KeysDifferError,
+    PackagePlaceError,
+    PackageRoomError,
+    PackageThereError,
+    TooManyWordsError,
+)
+from evidence_store.package_contents import PackageContents, gather
+from evidence_store.package_events import PackagedEvent
+from evidence_store.vault import Vault
+from host_io.clock import SystemClock
+from host_io.config import HomePaths
+from host_io.keys import read_signing_key
+from host_io.trust import Trust, centre_key_path, read_trust, trust_bytes
+
+MAX_WORDS = 2000
+_PAGES = ("HOW-TO-VERIFY.md", "怎样验证.md")
+_BLOCK_BYTES = 4096  # what even the smallest file takes
+_FILES_AN_EVENT = 6
+_OTHER_BYTES = 1 << 20
+
+SayProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageResult:
+    """What came of an export: a package, or what stood in its way."""
+
+    out: Path
+    id: EventId
+    recordings: tuple[RecordingId, ...] = ()
+    item_count: int = 0
+    event_count: int = 0
+    file_count: int = 0
+    payload_bytes: int = 0
+    log_size: int = 0
+    manifest_sha256: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Say whether the package is there."""
+        return not self.findings
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as people's tools get it."""
+        return {
+            "id": self.id if self.ok else None,
+            "ok": self.ok,
+            "out": str(self.out) if self.ok else None,
+            "recordings": list(self.recordings),
+            "items": self.item_count,
+            "events": self.event_count,
+            "files": self.file_count,
+            "bytes": self.payload_bytes,
+            "log_size": self.log_size,
+            "manifest_sha256": self.manifest_sha256 or None,
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def export_package(
+    paths: HomePaths,
+    *,
+    recordings: Sequence[str],
+    out: Path,
+    recipient: str = "",
+    basis: str = "",
+    clock: Clock | None = None,
+    progress: SayProgress | None = None,
+) -> PackageResult:
+    """Write the package of some recordings to `out`; after return it is there for good and whole, or not at all.
+
+    Raises:
+        UsageError: no such recording, `out` exists or cannot be there, too many words.
+        BytesNotArrivedError: something that belongs into it is not in the vault yet.
+        PackageRoomError: it does not fit.
+        DamageError: the log cannot be read at all; lesser damage is in the result.
+    """
+    if len(recipient) > MAX_WORDS or len(basis) > MAX_WORDS:
+        raise TooManyWordsError(f"at most {MAX_WORDS} characters each")
+    place = _place(out, paths)
+    clock = clock or SystemClock()
+    trust = read_trust(paths.trust)
+    signer = read_signing_key(centre_key_path(paths))
+    if signer.public_key != trust.centre.key:
+        raise KeysDifferError(f"{paths.keys}: centre.key is not the one of {paths.trust}; restore both")
+    vault = Vault(paths.vault, reserve_bytes=0, clock=clock)
+    now = clock.now()
+    package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
+    contents, findings = gather(paths, trust, vault, recordings)
+    total = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
+    _check_room(place, total, contents.events)
+    with bag_in_work(place) as bag:
+        findings += _copy_all(bag, vault, contents, progress=progress, total=total)
+        if findings:
+            return PackageResult(out=place, id=package_id, findings=tuple(findings))
+        _put_records(bag, contents, trust)
+
+        def sign(figures: BagFigures) -> dict[str, bytes]:
+            statement = PackageStatement(
+                id=package_id,
+                site=trust.site,
+                created_at=now,
+                recipient=recipient,
+                basis=basis,
+                head=contents.state.head,
+                file_count=figures.file_count,
+                payload_bytes=figures.payload_bytes,
+                manifest_sha256=figures.manifest,
+                tagmanifest_sha256=figures.tagmanifest,
+            )
+            return {"package.dsse.json": sign_package(statement, signer)}
+
+        info = {
+            "Bag-Software-Agent": "evidock",
+            "Bagging-Date": f"{now:%Y-%m-%d}",
+            "External-Identifier": package_id,
+            "Source-Organization": trust.site,
+        }
+        figures = bag.publish(info, sign)
+    return PackageResult(
+        out=place,
+        id=package_id,
+        recordings=tuple(dict.fromkeys(item.recording for item in contents.items)),
+        item_count=len(contents.items),
+        event_count=len(contents.events),
+        file_count=figures.file_count,
+        payload_bytes=figures.payload_bytes,
+        log_size=contents.state.head.size,
+        manifest_sha256=figures.manifest.hex,
+    )
+
+
+def _place(out: Path, paths: HomePaths) -> Path:
+    """Return where the package is to lie, with every link on the way there followed."""
+    if os.path.lexists(out):
+        raise PackageThereError(f"{out}: exists already; name a folder that does not")
+    place = out.parent.resolve() / out.name
+    if not place.parent.is_dir():
+        raise PackagePlaceError(f"{place.parent}: no such folder; make it first")
+    if place.is_relative_to(paths.root.resolve()):
+        raise PackagePlaceError(f"{place}: lies inside the home; name a place outside")
+    return place
+
+
+def _check_room(place: Path, copy_bytes: int, events: Sequence[PackagedEvent]) -> None:
+    records = sum(3 * len(event.envelope.raw) + _FILES_AN_EVENT * _BLOCK_BYTES for event in events)
+    needed = copy_bytes + records + _OTHER_BYTES
+    usage = os.statvfs(place.parent)
+    free = usage.f_bavail * usage.f_frsize
+    if free < needed:
+        raise PackageRoomError(f"{place.parent}: {needed} bytes are needed, {free} are free")
+
+
+def _copy_all(
+    bag: Bag, vault: Vault, contents: PackageContents, total: int, progress: SayProgress | None
+) -> list[Finding]:
+    done = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, max(total, done))
+
+    found = (
+        bag.copy(name, vault.path_of(digest), digest, on_bytes=on_bytes)
+        for name, digest in contents.copies
+        if vault.held(digest) is not None  # what is gone was told before
+    )
+    return [finding for finding in found if finding is not None]
+
+
+def _put_records(bag: Bag, contents: PackageContents, trust: Trust) -> None:
+    note = contents.state.note
+    bag.put("package.json", contents_json(events=[each.index for each in contents.events], items=_entries(contents)))
+    for event in contents.events:
+        place, envelope = f"events/{event.index}", event.envelope
+        bag.put(f"{place}.dsse.json", envelope.raw)
+        bag.put(f"{place}.payload", envelope.payload)
+        bag.put(f"{place}.pae", envelope.pae)
+        for signature in envelope.signatures:
+            bag.put(f"{place}.{signature.key_id}.sig", signature.signature)
+        proof = sigsum_proof(
+            log_key=trust.log_key,
+            leaf=event.leaf,
+            index=event.index,
+            note=note,
+            inclusion_proof=event.proof,
+            witnesses=[each.key for each in trust.witnesses.witnesses],
+        )
+        bag.put(f"proofs/{event.index}.sigsum", proof)
+    bag.put("proofs/checkpoint-head", note)
+    if contents.anchor is not None:
+        bag.put("proofs/checkpoint-anchor", contents.anchor.note)
+        bag.put("proofs/consistency", "".join(f"{each.hex()}\n" for each in contents.anchor.consistency).encode())
+    bag.put("trust/trust.json", trust_bytes(trust))
+    bag.put("trust/policy.sigsum", trust.policy().sigsum_text().encode())
+    for key in (trust.log_key, *(each.key for each in (trust.centre, *trust.stations))):
+        bag.put(f"trust/keys/{KeyId.of(key)}.pem", public_key_pem(key))
+    for source in (trust.centre, *trust.stations):
+        if len(source.key) == ED25519_KEY_BYTES:
+            bag.put(f"trust/submit-{source.id}.pub", ssh_public_key(source.key, name=source.id))
+    for page in _PAGES:
+        bag.put(page, resources.files("evidence_store").joinpath("package_pages", page).read_bytes())
+
+
+def _entries(contents: PackageContents) -> Iterator[ItemEntry]:
+    ends: dict[AssetId, dict[SourceId, ChainEnd]] = {item.id: {} for item in contents.items}
+    for event in contents.events:  # in the order of the log, so the last one stays
+        link, source = event.view.asset, event.view.source.id
+        if link is not None and link.id in ends:
+            ends[link.id][source] = ChainEnd(source=source, seq=link.seq, last=event.envelope.hash)
+    for item in contents.items:
+        yield ItemEntry(
+            id=item.id,
+            recording=item.recording,
+            sha256=item.digest,
+            size_bytes=item.size_bytes,
+            file=item.file,
+            chunks=f"{item.file}.chunks" if item.id in contents.chunks else None,
+            chains=tuple(ends[item.id].values()),
+        )

@@ -1,0 +1,329 @@
+"""The pages inside a package are true: their commands are run as printed, on a real package and on altered ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chain_of_custody.envelope import make_envelope, parse_envelope
+from evidence_model.events import EventKind
+from evidence_store.package_export import export_package
+from tests.fakes.centre_home import LOG, centre_at, make_centre_home, trust_of
+from tests.fakes.fake_station import FakeStation
+from tests.packages import HOSTILE_NAMES, Docking, document, flip, recording_of
+
+PAGES = {"en": "HOW-TO-VERIFY.md", "zh": "怎样验证.md"}
+FILM = bytes(range(256)) * 8192 + b"and a little more"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl: apt install openssl (script/setup does)"
+)
+
+
+def make_package(folder: Path, names: tuple[bytes, ...]) -> Path:
+    station = FakeStation()
+    paths = make_centre_home(folder / "home", station)
+    with centre_at(paths, trust_of(station)) as centre:
+        docking = Docking(centre, station)
+        assets = [docking.pull(FILM), *(docking.pull(name, name) for name in names)]
+        docking.reread(assets[0], FILM)
+        docking.says(EventKind.TAGS_SET, assets[:1], tags={"case": "A", "kind": "x"}, source={"id": "somebody"})
+        recordings = [recording_of(each) for each in assets]
+        assert export_package(paths, recordings=recordings, out=folder / "out", recipient="court").ok
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_package(tmp_path_factory.mktemp("made"), (b"DCIM/small.mp4",))
+
+
+@pytest.fixture
+def package(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "package"))
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package with an empty file and every kind of name that a recorder may have given."""
+    return make_package(tmp_path_factory.mktemp("odd"), (b"", *HOSTILE_NAMES))
+
+
+def blocks(package: Path, language: str) -> list[str]:
+    text = (package / "data" / PAGES[language]).read_text(encoding="utf-8")
+    return re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def follow(package: Path, steps: list[str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run commands of the page in the package's folder, with nothing of ours on the path but where bagit.py lies."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "TMPDIR": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONWARNINGS": "ignore",
+    }
+    command = ["bash", "-c", "".join(steps)]
+    return subprocess.run(
+        command, cwd=package, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_what_the_page_says_accepts_an_honest_package(odd: Path, tmp_path: Path, language: str) -> None:
+    before = sorted(path.name for path in odd.rglob("*"))
+    done = follow(odd, blocks(odd, language), tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = document(odd, "data/package.json")["events"]
+    assert len(re.findall(r"^event \d+ is entry", done.stdout, re.MULTILINE)) == len(events)
+    assert done.stdout.count("is what event") == len(HOSTILE_NAMES) + 2
+    assert "begins with the" in done.stdout
+    assert list(tmp_path.iterdir()) == [], "the page leaves something behind"
+    assert sorted(path.name for path in odd.rglob("*")) == before, "the page writes into the package"
+
+
+def test_both_pages_have_the_same_commands(package: Path) -> None:
+    assert blocks(package, "en") == blocks(package, "zh")
+    assert len(blocks(package, "en")) == 9
+
+
+def test_the_page_s_own_way_to_run_all_of_it_works(package: Path, tmp_path: Path) -> None:
+    for name in PAGES.values():
+        text = (package / "data" / name).read_text(encoding="utf-8")
+        [way] = re.findall(r"^```text\n(sed.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        done = follow(package, ["set -e\n", way.replace(" /tmp", f" {tmp_path}")], tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+# Attacks: what somebody alters, and the step at the latest that tells -------------------------------------------------
+
+
+def bag_anew(package: Path) -> None:
+    """Make the bag's own lists again, as anybody can."""
+    names = sorted(str(path.relative_to(package)) for path in (package / "data").rglob("*") if path.is_file())
+    (package / "manifest-sha256.txt").write_text("".join(f"{sha(package / name)}  {name}\n" for name in names))
+    tags = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt")
+    (package / "tagmanifest-sha256.txt").write_text("".join(f"{sha(package / name)}  {name}\n" for name in tags))
+
+
+def sha(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def event_of(package: Path, kind: str) -> str:
+    """Return the place of the first event of a kind."""
+    events = document(package, "data/package.json")["events"]
+    return next(
+        str(each) for each in events if f'"kind":"{kind}"' in (package / f"data/events/{each}.payload").read_text()
+    )
+
+
+def film_of(package: Path) -> Path:
+    return max((package / "data" / "footage").rglob("*.MP4"), key=lambda path: path.stat().st_size)
+
+
+def flip_film(package: Path) -> None:
+    flip(film_of(package), 5)
+
+
+def lose_file(package: Path) -> None:
+    film_of(package).unlink()
+
+
+def add_file(package: Path) -> None:
+    (package / "data" / "extra").write_text("extra")
+
+
+def add_link(package: Path) -> None:
+    (package / "data" / "link").symlink_to("package.json")
+
+
+def add_fetch(package: Path) -> None:
+    (package / "fetch.txt").write_text("http://x.example/ 1 data/extra\n")
+
+
+def flip_statement(package: Path) -> None:
+    raw = (package / "package.dsse.json").read_bytes()
+    payload = parse_envelope(raw).payload.replace(b'"recipient":"court"', b'"recipient":"press"')
+    altered = re.sub(rb'"payload":"[^"]*"', b'"payload":"' + base64.b64encode(payload) + b'"', raw)
+    (package / "package.dsse.json").write_bytes(altered)
+
+
+def bag_again(package: Path) -> None:
+    flip_film(package)
+    bag_anew(package)
+
+
+def sign_by_another(package: Path) -> None:
+    payload = parse_envelope((package / "package.dsse.json").read_bytes()).payload
+    (package / "package.dsse.json").write_bytes(make_envelope(payload, [LOG], "application/vnd.evidock.package+json"))
+
+
+def swap_key(package: Path) -> None:
+    keys = sorted((package / "data/trust/keys").iterdir())
+    keys[0].write_bytes(keys[1].read_bytes())
+
+
+def flip_pae(package: Path) -> None:
+    flip(package / f"data/events/{event_of(package, 'footage.pulled')}.pae", 200)
+
+
+def flip_payload(package: Path) -> None:
+    flip(package / f"data/events/{event_of(package, 'footage.pulled')}.payload", 200)
+
+
+def rewrite_event(package: Path) -> None:
+    """Alter an envelope and all that lies beside it in the same way; only its signature cannot follow."""
+    place = package / f"data/events/{event_of(package, 'tags.set')}"
+    envelope = place.with_name(f"{place.name}.dsse.json")
+    raw = envelope.read_bytes()
+    payload = parse_envelope(raw).payload.replace(b'"case":"A"', b'"case":"B"')
+    envelope.write_bytes(re.sub(rb'"payload":"[^"]*"', b'"payload":"' + base64.b64encode(payload) + b'"', raw))
+    place.with_name(f"{place.name}.payload").write_bytes(payload)
+    pae = b"DSSEv1 28 application/vnd.in-toto+json %d %b" % (len(payload), payload)
+    place.with_name(f"{place.name}.pae").write_bytes(pae)
+
+
+def sign_event_by_another(package: Path) -> None:
+    """Let an event be signed by a key that is enrolled, but not its source's."""
+    place = package / f"data/events/{event_of(package, 'footage.pulled')}"
+    envelope = place.with_name(f"{place.name}.dsse.json")
+    raw = make_envelope(parse_envelope(envelope.read_bytes()).payload, [LOG])
+    envelope.write_bytes(raw)
+    [old] = place.parent.glob(f"{place.name}.*.sig")
+    old.unlink()
+    [signature] = parse_envelope(raw).signatures
+    place.with_name(f"{place.name}.{signature.key_id}.sig").write_bytes(signature.signature)
+
+
+def flip_chunks(package: Path) -> None:
+    chunks = film_of(package).with_name(f"{film_of(package).name}.chunks")
+    chunks.write_bytes(chunks.read_bytes().replace(b"\n", b"\n", 1)[::-1][1:] + b"\n")
+
+
+def flip_blob(package: Path) -> None:
+    flip(next((package / "data/blobs").iterdir()))
+
+
+def swap_films(package: Path) -> None:
+    one, other = film_of(package), package / "data" / "footage"
+    small = min((path for path in other.rglob("*.mp4") if path.stat().st_size), key=lambda path: path.stat().st_size)
+    held = one.read_bytes()
+    one.write_bytes(small.read_bytes())
+    small.write_bytes(held)
+
+
+def drop_event(package: Path) -> None:
+    for path in list((package / "data/events").glob(f"{event_of(package, 'footage.pulled')}.*")):
+        path.unlink()
+
+
+def shorten_chain(package: Path) -> None:
+    """Leave the newest reading out, as if it had never been."""
+    events = document(package, "data/package.json")["events"]
+    last = max(
+        (each for each in events if "footage.reread" in (package / f"data/events/{each}.payload").read_text()), key=int
+    )
+    for path in [*(package / "data/events").glob(f"{last}.*"), package / f"data/proofs/{last}.sigsum"]:
+        path.unlink()
+
+
+def flip_head(package: Path) -> None:
+    head = package / "data/proofs/checkpoint-head"
+    lines = head.read_text(encoding="utf-8").split("\n")
+    lines[1] = str(int(lines[1]) + 1)
+    head.write_text("\n".join(lines), encoding="utf-8")
+
+
+def edit(pattern: str, becomes: Callable[[re.Match[str]], str]) -> Callable[[Path], None]:
+    def attack(package: Path) -> None:
+        proof = package / f"data/proofs/{event_of(package, 'footage.pulled')}.sigsum"
+        text = proof.read_text()
+        proof.write_text(re.sub(pattern, becomes, text, count=1))
+        assert proof.read_text() != text
+
+    return attack
+
+
+def other_digit(match: re.Match[str]) -> str:
+    return match[0][:-1] + ("0" if match[0][-1] != "0" else "1")
+
+
+def move_proof(package: Path) -> None:
+    """Say that an event stands at another place: the proof itself stays as it is."""
+    index = event_of(package, "footage.pulled")
+    for path in [*(package / "data/events").glob(f"{index}.*"), package / f"data/proofs/{index}.sigsum"]:
+        path.rename(path.with_name(path.name.replace(f"{index}.", "3.", 1)))
+
+
+def lose_proof(package: Path) -> None:
+    (package / f"data/proofs/{event_of(package, 'footage.pulled')}.sigsum").unlink()
+
+
+def flip_consistency(package: Path) -> None:
+    path = package / "data/proofs/consistency"
+    lines = path.read_text().splitlines()
+    lines[-1] = lines[-1][::-1]
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def shorten_consistency(package: Path) -> None:
+    path = package / "data/proofs/consistency"
+    path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:-1]))
+
+
+ATTACKS: list[tuple[int, Callable[[Path], None]]] = [
+    (1, swap_key),
+    (2, flip_film),
+    (2, lose_file),
+    (2, add_file),
+    (2, add_link),
+    (2, add_fetch),
+    (3, flip_statement),
+    (3, bag_again),
+    (3, sign_by_another),
+    (4, flip_pae),
+    (4, flip_payload),
+    (4, rewrite_event),
+    (4, sign_event_by_another),
+    (5, flip_film),
+    (5, flip_chunks),
+    (5, flip_blob),
+    (5, swap_films),
+    (6, drop_event),
+    (6, shorten_chain),
+    (7, flip_head),
+    (8, edit(r"(?m)^leaf=.*$", other_digit)),
+    (8, edit(r"(?m)^node_hash=.*$", other_digit)),
+    (8, edit(r"(?m)^node_hash=.*\n", lambda _: "")),
+    (8, edit(r"(?m)^(node_hash=.*\n)", lambda match: match[1] * 2)),
+    (8, edit(r"(?m)^size=.*$", other_digit)),
+    (8, edit(r"(?m)^root_hash=.*$", other_digit)),
+    (8, rewrite_event),
+    (8, move_proof),
+    (8, lose_proof),
+    (9, flip_consistency),
+    (9, shorten_consistency),
+]
+
+
+@pytest.mark.parametrize(("step", "attack"), ATTACKS, ids=lambda each: getattr(each, "__name__", str(each)))
+def test_the_step_of_the_page_refuses_what_was_altered(
+    package: Path, tmp_path: Path, step: int, attack: Callable[[Path], None]
+) -> None:
+    attack(package)
+    commands = blocks(package, "en")
+    needed = [commands[0], *([commands[6]] if step > 7 else []), *([commands[7]] if step == 9 else [])]
+    if step not in {1, 7}:
+        before = follow(package, needed, tmp_path)
+        assert before.returncode == 0, f"an earlier step refused it: {before.stderr}"
+    done = follow(package, [*needed, commands[step - 1]] if step != 1 else needed, tmp_path)
+    assert done.returncode != 0, done.stdout
