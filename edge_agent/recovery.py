@@ -49,8 +49,7 @@ def _remove_nameless_parts(desk: Desk, spool: Spool) -> int:
         if part.name in kept and part.stat().st_size >= kept[part.name]:
             present.add(part.name)
         else:
-            durable.unlink(part)
-            removed += 1
+            removed += _remove(part)
     with desk.transaction():
         for name in kept.keys() - present:
             desk.items.forget_partial(name)
@@ -60,10 +59,17 @@ def _remove_nameless_parts(desk: Desk, spool: Spool) -> int:
 def _remove_nameless_blobs(desk: Desk, spool: Spool) -> int:
     """Remove listings and chunk lists whose event was never committed: they are made again with it."""
     named = desk.items.spool_digests("blobs")
-    nameless = [path for path in sorted(spool.blobs.iterdir()) if not _is_named(path, named)]
-    for path in nameless:
+    return sum(_remove(path) for path in sorted(spool.blobs.iterdir()) if not _is_named(path, named))
+
+
+def _remove(path: Path) -> bool:
+    """Remove a file; a folder that somebody put here, or a disk that refuses, must not keep the station from work."""
+    try:
         durable.unlink(path)
-    return len(nameless)
+    except OSError as error:
+        logs.event(_LOG, "spool.not-removed", level=logging.WARNING, path=str(path), error=str(error))
+        return False
+    return True
 
 
 def _unclaimed(desk: Desk, spool: Spool) -> list[Finding]:
@@ -71,7 +77,7 @@ def _unclaimed(desk: Desk, spool: Spool) -> list[Finding]:
     return [
         Finding(UNCLAIMED_COPY, Severity.NOTE, path.name, {"size_bytes": str(path.stat().st_size)})
         for path in sorted(spool.footage.iterdir())
-        if not _is_named(path, named)
+        if path.is_file() and not _is_named(path, named)
     ]
 
 

@@ -97,9 +97,11 @@ class Sealer:
         """Hand over a finished copy; waits when the disk is far behind, or full.
 
         Raises:
-            SpoolWriteError: our disk failed earlier; what was handed over since is dropped.
+            SpoolWriteError: our disk failed earlier; this and what was handed over since is dropped.
             NoRoomError, DatabaseUnavailableError: it is full, and nobody waits (any more) until it is not; the same.
         """
+        if self._failure is not None:
+            self._drop_all([entry])
         self._raise_failure()
         self._queue.put(entry)
 

@@ -35,6 +35,7 @@ from edge_agent.recovery import recover
 from edge_agent.session_book import SessionResult
 from edge_agent.station import Station
 from edge_agent.watch import FolderHints, FolderState, Looks, dock_roots, look_at
+from evidence_model.errors import DamageError
 from evidence_model.states import SessionState
 from host_io import logs
 from host_io.notify import Notifier
@@ -130,7 +131,12 @@ class AgentService:
                 self._notifier.ready()
                 logs.event(_LOG, "agent.ready", station=station.config.station.id)
                 while not self._stop.is_set():
-                    self._turn()
+                    try:
+                        self._turn()
+                    except DamageError:
+                        raise  # waits for a person
+                    except Exception:  # noqa: BLE001 - the dockings under way must not end with one bad turn
+                        _LOG.exception("turn.failed")  # if none succeeds any more, the watchdog starts us anew
                     self._hint.wait(1.0)
                     self._hint.clear()
                 self._notifier.stopping()

@@ -115,6 +115,7 @@ def test_case_40_no_room_while_sealing_ends_a_docking_by_hand_as_waiting(
     else:
         result = dock.dock(card, files=disk.faults.files)
         assert (result.state, result.problem) == (SessionState.WAITING, "EDGE-101")
+        assert not list((dock.spool / "incoming").iterdir())
     disk.full = False
     assert dock.dock(card).ok
     dock.check_sound()

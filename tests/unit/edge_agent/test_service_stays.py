@@ -1,6 +1,8 @@
 """What is plugged in now is not judged by how an earlier stay in the same socket ended."""
 
 import contextlib
+import errno
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -13,6 +15,7 @@ from edge_agent.requests import DockRequest, write_request
 from edge_agent.service import REQUEST_REST_SECONDS, AgentService
 from edge_agent.session_book import SessionResult
 from evidence_model.states import SessionState
+from host_io.clock import SystemClock
 from host_io.notify import Notifier
 from tests.docking import DockHome, dock_home, noise, put
 from tests.workstation import wait_until
@@ -49,6 +52,41 @@ def test_a_file_that_grows_does_not_have_the_dock_folders_scanned_with_every_blo
         assert state_after(b"123") == first
         dock.clock.advance(1.0)
         wait_until(lambda: state_after(b"1234") != first)
+
+
+class _FailingNotifier(Notifier):
+    """Fails at every second turn."""
+
+    turns = 0
+
+    def alive(self) -> None:
+        """See `Notifier`."""
+        self.turns += 1
+        if self.turns % 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_a_turn_that_fails_does_not_end_the_agent(tmp_path: Path) -> None:
+    dock = dock_home(tmp_path / "home")
+    dock.real_clock = SystemClock()
+    put(tmp_path / "dock", "1.mp4", b"footage")
+    stop, notifier = threading.Event(), _FailingNotifier({})
+    service = AgentService(
+        dock.new_station(dock_folders=(str(tmp_path / "dock"),)),
+        stop=stop,
+        notifier=notifier,
+        watch_volumes=lambda _: contextlib.nullcontext(),
+    )
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    try:
+        wait_until(lambda: not thread.is_alive() or (dock.rows("select 1 from item") and notifier.turns > 3))
+        assert thread.is_alive()
+    finally:
+        stop.set()
+        service.wake()
+        thread.join(15)
+    dock.check_has(tmp_path / "dock")
 
 
 def test_a_volume_that_udev_knew_too_little_of_is_docked_again_when_it_knows_more(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def test_recovery_removes_what_nobody_names_and_keeps_whole_bytes(dock: DockHome
     dock.check_sound()
 
 
+def test_recovery_leaves_alone_what_it_cannot_remove(dock: DockHome, tmp_path: Path) -> None:
+    put(tmp_path / "card", "a.mp4", noise(MIB))
+    for place in ("incoming", "blobs", "footage"):
+        (dock.spool / place).mkdir(parents=True, exist_ok=True)
+        put(dock.spool / place / "lost+found", "1", b"of a file system check")
+    assert dock.dock(tmp_path / "card").ok
+    assert dock.dock(tmp_path / "card").ok
+    assert {path.name for path in dock.spool.glob("*/lost+found")} == {"lost+found"}
+    dock.check_has(tmp_path / "card")
+
+
 def test_recovery_names_an_item_whose_bytes_are_nowhere(dock: DockHome, tmp_path: Path) -> None:
     put(tmp_path / "card", "a.mp4", noise(MIB))
     dock.dock(tmp_path / "card")
