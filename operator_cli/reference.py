@@ -25,6 +25,7 @@ _ROOMS = {
     "EM": "evidence_model",
     "HOST": "host_io",
     "ING": "ingest_daemon",
+    "PKG": "outside_verifier",
     "POL": "policies",
     "STO": "evidence_store",
 }

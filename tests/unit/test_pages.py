@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
 GUIDES = sorted(path.name for path in (DOCS / "guide" / "en").glob("*.md"))
-CODE = re.compile(r"\b(?:CLI|COC|EDGE|EM|HOST|ING|POL|STO)-\d{3}\b")
+CODE = re.compile(r"\b(?:CLI|COC|EDGE|EM|HOST|ING|PKG|POL|STO)-\d{3}\b")
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 

@@ -1,0 +1,87 @@
+"""What is shown and written of a verification: lines for people in either language, one JSON document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .findings import Finding, Result
+from .keys import LIBRARY
+from .words import CODES, LANGUAGES, REASONS, TEXTS, say
+
+_LIMITS = ("limit.before", "limit.time", "limit.log", "limit.person", "limit.end")
+
+
+def safe(text: str) -> str:
+    """Return one line without anything that a terminal would obey or that hides itself."""
+    return "".join(char if char.isprintable() else f"\\u{{{ord(char):x}}}" for char in text)
+
+
+def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
+    """Yield what people read; `trust_file` is what was given by `--trust`."""
+    for finding in result.findings:
+        words = CODES[finding.code]
+        why = _why(finding, language)
+        yield safe(f"✗ {finding.code} {finding.subject}: {words[language]}{f' ({why})' if why else ''}")
+        yield safe(f"  → {words[f'fix_{language}']}")
+    for code, count in sorted(result.counts.items()):
+        kept = sum(finding.code == code for finding in result.findings)
+        if count > kept:
+            yield say(TEXTS, "more", language, code=code, count=count - kept)
+    for item in result.items:
+        yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
+    about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
+    if "id" in result.about:
+        yield safe(say(TEXTS, "package", language, **about))
+    for name in ("log", "anchor"):
+        if {"log": "origin", "anchor": "anchor"}[name] in about:
+            yield safe(say(TEXTS, name, language, **about))
+    if result.checked:
+        mib = f"{result.checked['bytes'] / (1 << 20):.1f}"
+        yield say(TEXTS, "checked", language, mib=mib, **result.checked)
+        yield say(TEXTS, "with.library" if LIBRARY else "with.own", language)
+        yield safe(say(TEXTS, "rests.known" if trust_file else "rests.own", language, file=trust_file))
+        for name, key_id in result.keys.items():
+            yield say(TEXTS, "key", language, name=name, id=key_id)
+        for limit in _limits(result, language):
+            yield safe(limit)
+    yield say(TEXTS, f"exit.{result.exit_code}", language)
+
+
+def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
+    """Return what programs read: everything, in both languages."""
+    return {
+        "ok": result.exit_code == 0,
+        "exit_code": result.exit_code,
+        "findings": [_as_json(finding) for finding in result.findings],
+        "counts": dict(sorted(result.counts.items())),
+        "checked": result.checked,
+        "package": result.about,
+        "items": result.items,
+        "ed25519": LIBRARY or "own",
+        "keys": result.keys,
+        "keys_from": trust_file or "package",
+        "limits": {language: _limits(result, language) for language in LANGUAGES},
+    }
+
+
+def _limits(result: Result, language: str) -> list[str]:
+    """Return what this does not prove, whatever was found."""
+    witnesses = result.about.get("witnesses", "")
+    texts = {"limit.log": "limit.witnessed"} if witnesses else {}
+    return [say(TEXTS, texts.get(limit, limit), language, witnesses=witnesses) for limit in _LIMITS]
+
+
+def _as_json(finding: Finding) -> Mapping[str, Any]:
+    return {
+        "code": finding.code,
+        "subject": finding.subject,
+        "facts": dict(finding.facts),
+        **CODES[finding.code],
+        "why_zh": _why(finding, "zh"),
+        "why_en": _why(finding, "en"),
+    }
+
+
+def _why(finding: Finding, language: str) -> str:
+    return say(REASONS, finding.reason, language, **finding.facts)

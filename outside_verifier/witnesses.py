@@ -1,0 +1,99 @@
+"""Whose cosignatures a checkpoint needs: the policy in `trust.json` (C2SP tlog-policy, in the one form we write).
+
+Two checkpoints that contradict each other can both have a quorum only if witnesses were dishonest. A witness is its
+key: one that stands there twice is refused, so that nobody counts twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from .keys import Key
+from .notes import WITNESS, Signer, verify_note
+from .strict import RefusedError, base64_bytes
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}"
+_WITNESS = re.compile(rf"witness ({_NAME}) ([^+\s]+)\+([0-9a-f]{{8}})\+([A-Za-z0-9+/=]+)( \S+)?")
+_GROUP = re.compile(rf"group ({_NAME}) ([1-9][0-9]{{0,3}})((?: {_NAME})+)")
+_QUORUM = re.compile(rf"quorum ({_NAME})")
+_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy; `quorum` names a witness or a group, or is `none`."""
+
+    witnesses: Mapping[str, Signer]
+    groups: Mapping[str, tuple[int, tuple[str, ...]]]
+    quorum: str
+    _urls: Mapping[str, str]
+
+    def cosigners(self, note: bytes) -> set[str]:
+        """Return the names of the witnesses that cosigned a checkpoint; a line of one that does not fit is refused."""
+        names = {(signer.name, signer.hint): name for name, signer in self.witnesses.items()}
+        try:
+            _, found = verify_note(note, self.witnesses.values())
+        except RefusedError as error:
+            if error.reason == "note.unsigned":
+                return set()
+            raise
+        return {names[signer.name, signer.hint] for signer, _ in found}
+
+    def is_met_by(self, cosigners: Collection[str]) -> bool:
+        """Say whether these witnesses are enough."""
+        return self.quorum == "none" or self._counts(self.quorum, cosigners)
+
+    def sigsum_text(self, log: Key) -> str:
+        """Return the policy for Sigsum's tools, which write keys in hexadecimal."""
+        lines = [f"log {log.raw.hex()}"]
+        for name, signer in self.witnesses.items():
+            lines.append(f"witness {name} {signer.key.raw.hex()}{self._urls[name]}")
+        lines += [f"group {name} {count} {' '.join(members)}" for name, (count, members) in self.groups.items()]
+        return "".join(f"{line}\n" for line in (*lines, f"quorum {self.quorum}"))
+
+    def _counts(self, name: str, cosigners: Collection[str]) -> bool:
+        if name in self.witnesses:
+            return name in cosigners
+        threshold, group = self.groups[name]
+        return sum(self._counts(member, cosigners) for member in group) >= threshold
+
+
+def parse_policy(text: str) -> Policy:
+    """Read a policy: witnesses, then groups of what was named before, then the quorum."""
+    witnesses: dict[str, Signer] = {}
+    groups: dict[str, tuple[int, tuple[str, ...]]] = {}
+    urls: dict[str, str] = {}
+    *lines, last, end = ["", *text.split("\n")] if len(text) <= _MAX_BYTES else ["", ""]
+    for line in lines[1:]:
+        witness, group = _WITNESS.fullmatch(line), _GROUP.fullmatch(line)
+        if witness is not None and not groups:
+            name, signer = witness[1], _signer(witness)
+            if name in {"none", *witnesses} or signer.key in {each.key for each in witnesses.values()}:
+                raise RefusedError("policy")
+            witnesses[name], urls[name] = signer, witness[5] or ""
+        elif group is not None:
+            name, count, members = group[1], int(group[2]), tuple(group[3].split())
+            if name in {"none", *witnesses, *groups} or not set(members) <= {*witnesses, *groups}:
+                raise RefusedError("policy")
+            if not len(set(members)) == len(members) >= count:
+                raise RefusedError("policy")
+            groups[name] = (count, members)
+        else:
+            raise RefusedError("policy")
+    quorum = _QUORUM.fullmatch(last)
+    if end or quorum is None or quorum[1] not in {"none", *witnesses, *groups}:
+        raise RefusedError("policy")
+    return Policy(witnesses, groups, quorum[1], urls)
+
+
+def _signer(match: re.Match[str]) -> Signer:
+    material = base64_bytes(match[4])
+    if not material or material[0] != WITNESS:
+        raise RefusedError("policy")
+    key = Key(material[1:])
+    signer = Signer(match[2], WITNESS, key)
+    if not key.is_ed25519 or signer.hint.hex() != match[3]:
+        raise RefusedError("policy")
+    return signer
