@@ -24,6 +24,7 @@ from evidence_model.instants import Clock
 from evidence_model.sizes import people_size
 from evidence_store import queries
 from evidence_store.fsck import verify_home_summary
+from evidence_store.package_export import export_package
 from host_io.config import HomeConfig, HomePaths, Role
 from operator_cli.children import ProgramChild
 from operator_cli.docking import dock, docked, wait_for_receipts
@@ -182,6 +183,8 @@ class Demonstration:
             self._timeline(config, said)
         with self._step("verify") as said:
             self._verify(items, said)
+        with self._step("export") as said:
+            self._export(said)
 
     # ------------------------------------------------------------------------------------------------ steps
     def _start(self) -> ProgramChild:
@@ -286,6 +289,13 @@ class Demonstration:
         if not said.ok:
             first = summary.findings[0] if summary.findings else None
             raise DemoDamageError(f"{first.code} {first.subject}" if first else str(self._paths.root))
+
+    def _export(self, said: Said) -> None:
+        """Write the evidence package of the recording that was tagged, while the programs run."""
+        out = self._folder / "package"
+        made = export_package(self._paths, recordings=[self._result.recording], out=out, clock=self._clock)
+        said.ok = made.ok
+        said.detail = self._texts("demo.export", out=out, files=made.item_count, events=made.event_count)
 
     # ------------------------------------------------------------------------------------------------ helpers
     @contextmanager

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from operator_cli.simulated_recorder import make_recorder
+from tests.packages import bagit_says, document
 from tests.workstation import ROLES, Workstation, file_sha256, wait_until
 
 pytestmark = pytest.mark.slow
@@ -209,6 +210,19 @@ def test_what_cannot_be_done_is_one_line_with_a_code(words: str, code: int, stat
     assert json.loads(done.stdout)["error"]["code"] in done.stderr
 
 
+def test_a_recording_is_exported_while_the_programs_run(station: Workstation, tmp_path: Path) -> None:
+    recording = longest(station)
+    answer(station, "recordings", "tag", recording, "--case", "2026-118")
+    wait_until(station.all_receipted, what="every receipt")
+    made = answer(station, "custody", "export", "--recording", recording, "--out", str(tmp_path / "out"))
+    assert made["items"] == 4
+    assert bagit_says(tmp_path / "out").returncode == 0
+    for item in document(tmp_path / "out", "data/package.json")["items"]:
+        assert file_sha256(tmp_path / "out" / "data" / item["file"]) == item["sha256"]
+    payloads = [path.read_text() for path in (tmp_path / "out/data/events").glob("*.payload")]
+    assert sum('"2026-118"' in payload for payload in payloads) == 1
+
+
 def test_sigterm_ends_everything_cleanly_within_ten_seconds(tmp_path: Path) -> None:
     workstation = Workstation(tmp_path / "home")
     workstation.start()
@@ -233,6 +247,8 @@ def test_footage_is_seen_at_once_while_the_centre_is_away_and_received_when_it_i
     recording = longest(workstation)
     answer(workstation, "recordings", "tag", recording, "--case", "2026-007")
     assert answer(workstation, "recordings", "show", recording)["missing_tags"] == ["party", "handler"]
+    export = ("custody", "export", "--recording", recording, "--out", str(tmp_path / "out"))
+    assert answer(workstation, *export, code=4)["error"]["code"] in {"STO-040", "STO-082"}  # seen here, not logged yet
     waited = workstation.evidock("dock", str(recorder), "--wait", "received", check=False)
     assert (waited.returncode, "CLI-007" in waited.stderr) == (4, True)
     with workstation:
@@ -241,3 +257,4 @@ def test_footage_is_seen_at_once_while_the_centre_is_away_and_received_when_it_i
         wait_until(workstation.all_receipted, what="every receipt")
         assert answer(workstation, "recordings", "list", "--case", "2026-007")[0]["id"] == recording
         answer(workstation, "verify", str(workstation.home))
+    assert answer(workstation, *export)["ok"]  # and with everything stopped

@@ -20,6 +20,7 @@ from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.errors import EvidockError
 from evidence_model.events import EventKind
 from evidence_model.ids import AssetId
+from evidence_store import queries
 from evidence_store.bag import bag_in_work
 from evidence_store.errors import (
     BytesNotArrivedError,
@@ -189,6 +190,28 @@ def test_what_the_catalogue_does_not_have_yet_is_read_from_the_log(tmp_path: Pat
             (paths.root / name).write_bytes(before[name])
     assert export_package(paths, recordings=[recording_of(film)], out=tmp_path / "out").ok
     assert "tags.set" in kinds(tmp_path / "out")
+
+
+def test_a_log_that_grows_meanwhile_gives_one_head_for_all(
+    centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
+) -> None:
+    def grow(_done: int, _total: int) -> None:
+        docking.says(EventKind.TAGS_SET, [film], tags={"case": "later"})
+        centre.ledger.settle()
+
+    made = [recording_of(film)]
+    for number in range(3):
+        out = tmp_path / f"out-{number}"
+        size = centre.ledger.size
+        result = export_package(centre.paths, recordings=made, out=out, progress=grow)
+        assert result.ok, result.findings
+        assert result.log_size == size < centre.ledger.size
+        assert {
+            line for path in out.rglob("proofs/*.sigsum") for line in path.read_text().splitlines() if "size=" in line
+        } == {f"size={size}"}
+        assert kinds(out).count("tags.set") == sum(
+            event.kind == "tags.set" and event.index < size for event in queries.custody_log(centre.catalogue.db)
+        )
 
 
 def test_a_log_that_is_behind_its_catalogue_is_not_exported_from(
