@@ -13,17 +13,20 @@ from pathlib import Path
 
 from chain_of_custody.audit import audit_log
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.cosignature import verify_cosignatures
 from chain_of_custody.leaf import Leaf
 from chain_of_custody.sequence import sequence
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
 from chain_of_custody.tree import HASH_BYTES, CompactRange
+from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_store.errors import LogFileMissingError, LogRecordMissingError, LogSetBackError, StageDamagedError
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.log_folder import ENTRY_BYTES, LogFolder, is_torn
 from evidence_store.log_signer import SignedRecordDamagedError
+from evidence_store.quorum_desk import WITNESSES_MISSING
 from evidence_store.stage import LogEntry, Stage, decode_stage
 from host_io import durable
 
@@ -31,6 +34,7 @@ UNREADABLE = "STO-076"
 CHECKPOINT_DIFFERS = "STO-063"
 FILE_SURPLUS = "STO-074"
 HALF_WAY = "STO-078"
+QUORUM_NOT_MET = "STO-097"
 _KNOWN = frozenset({"signed", "checkpoint", "tile", "envelopes", "stage"})
 _SUFFIX = ".dsse.json"
 
@@ -47,6 +51,8 @@ class LogCheck:
     size: int = 0
     is_empty: bool = False  # nothing was ever logged here, or all of it is gone
     head: Checkpoint | None = None
+    shown: Checkpoint | None = None
+    witnesses: WitnessPolicy = NO_WITNESSES
     unreadable: dict[Path, str] = field(default_factory=dict)  # why a file that is there does not give its bytes
     _overlay: dict[str, bytes] = field(default_factory=dict)
     _staged: dict[bytes, LogEntry] = field(default_factory=dict)
@@ -86,6 +92,8 @@ class LogCheck:
         self._replay(stages)
         if self._overlay or (self._staged and not self.is_running):
             yield Finding(HALF_WAY, Severity.NOTE, "log", {"size": str(self.size)})
+        if public is not None and self.shown is not None and self.shown.size and self.witnesses.needs_witnesses:
+            yield from self._check_shown(self.shown, public)
         newer = self._newer_checksums()
         yield from audit_log(
             log_key=self.log_key,
@@ -143,15 +151,34 @@ class LogCheck:
             why = "it is not there" if public is None else why_public
             findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", {"why": why}))
         if signed_head and public_head and signed != public:
-            is_behind = public_head.size < signed_head.size and self._may_be_half_way()
-            if not is_behind:
+            may_be_behind = self.witnesses.needs_witnesses or self._may_be_half_way()
+            is_same = self.witnesses.needs_witnesses and public_head == signed_head  # with cosignatures
+            if not is_same and not (public_head.size < signed_head.size and may_be_behind):
                 details = {"signed": str(signed_head.size), "public": str(public_head.size)}
                 findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", details))
+        self.shown = public_head
         self.head = signed_head or public_head
         self.size = self.head.size if self.head else 0
         if signed_head is not None:
             return signed
         return public if public_head is not None else None
+
+    def _check_shown(self, shown: Checkpoint, note: bytes) -> Iterator[Finding]:
+        """Yield what is wrong with a checkpoint that witnesses have cosigned: it may be behind, never beside."""
+        try:
+            cosigners = verify_cosignatures(note, [each.key for each in self.witnesses.witnesses])
+            is_met = self.witnesses.is_met_by([each.key_id for each in cosigners])
+        except RefusedError:
+            is_met = False
+        if not is_met:
+            details = {"quorum": self.witnesses.quorum}
+            yield Finding(QUORUM_NOT_MET, Severity.DAMAGE, "log/checkpoint", details)
+        if shown.size < self.size and self.root_at(shown.size) != shown.root:
+            details = {"signed": str(self.size), "public": str(shown.size)}
+            yield Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", details)
+        if shown.size < self.size and not self.is_running:
+            details = {"entries": str(self.size - shown.size)}
+            yield Finding(WITNESSES_MISSING, Severity.NOTE, "log", details)
 
     def _open(self, note: bytes | None) -> tuple[Checkpoint | None, str]:
         if note is None:

@@ -3,7 +3,8 @@
 1. *Stage*: everything a batch adds is one file, fsynced. Until step 2 it means nothing.
 2. *Sign*: the new checkpoint replaces `log/signed`, fsynced. This is the commit: from here the entries are in the log.
 3. *Apply*: tiles and bundles are written, without fsync, from the stage alone.
-4. *Publish*: `log/checkpoint` shows the new size; then receipts may go out.
+4. *Publish*: `log/checkpoint` shows the new size; then receipts may go out. Where the site has witnesses, this waits
+   for their quorum (`publish`), and the log goes on meanwhile.
 5. *Settle*, a moment later and for many batches at once, in a thread beside: the envelopes are written to files of
    their own, syncfs, and only then the stages are removed. Until then the stage is where an envelope is read.
 
@@ -15,12 +16,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chain_of_custody.checkpoint import Checkpoint
-from chain_of_custody.proofs import inclusion_proof
+from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.proofs import consistency_proof, inclusion_proof
 from chain_of_custody.sequence import SequencePlan, sequence
 from chain_of_custody.signatures import Signer
 from chain_of_custody.tiles import node_reader
 from chain_of_custody.tree import CompactRange, NodeReader, TreeHead
+from evidence_model.errors import RefusedError
 from evidence_store.errors import LogFullError, LogRecordMissingError, LogSetBackError, StageDamagedError
 from evidence_store.log_folder import Existing, LogFolder, StageFile
 from evidence_store.log_signer import LogSigner
@@ -32,7 +34,7 @@ MAX_UNSETTLED_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicLog:
-    """The log at one published checkpoint: gives proofs of any entry in it."""
+    """The log at one signed checkpoint: gives proofs of any entry in it."""
 
     head: TreeHead
     note: bytes
@@ -42,6 +44,12 @@ class PublicLog:
         """Return the proof that the entry at `index` is in this tree, read from the disk."""
         return inclusion_proof(index, self.head.size, self._read_node)
 
+    def consistency_proof(self, old_size: int) -> tuple[bytes, ...]:
+        """Return the proof that this tree contains the first `old_size` entries; empty from 0 and to itself."""
+        if old_size in {0, self.head.size}:
+            return ()
+        return consistency_proof(old_size, self.head.size, self._read_node)
+
     def leaf_hash(self, index: int) -> bytes:
         """Return the leaf hash at `index`, read from the disk."""
         return self._read_node(0, index)
@@ -49,7 +57,7 @@ class PublicLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """A batch that is in the log for good and published."""
+    """A batch that is in the log for good."""
 
     first_index: int
     leaf_hashes: tuple[bytes, ...]
@@ -77,14 +85,17 @@ class Ledger:
         self._folder = folder
         self._signer = LogSigner(folder, signer)
         self._recovered = False
+        self._awaits_witnesses = False
+        self._public: tuple[Checkpoint, bytes] | None = None  # what is shown, if that waits for witnesses
         self._stages = threading.Lock()  # who lists, applies or removes stage files
         self._settling = threading.Lock()
         self._unsettled: list[_Unsettled] = []
 
-    def open(self, *, given_out: TreeHead | None = None) -> None:
+    def open(self, *, given_out: TreeHead | None = None, awaits_witnesses: bool = False) -> None:
         """Finish what an earlier run began, and check that the disk gives the root that was signed.
 
-        `given_out` is the largest head that the centre ever gave out, kept apart from the log.
+        `given_out` is the largest head that the centre ever gave out, kept apart from the log. With `awaits_witnesses`
+        a checkpoint is shown only by `publish`.
 
         Raises:
             LogRecordMissingError: `log/signed` is gone although the log is not empty.
@@ -93,6 +104,7 @@ class Ledger:
             StageDamagedError: entries that are signed cannot be read.
             LogFullError: the disk is full.
         """
+        self._awaits_witnesses = awaits_witnesses
         try:
             durable.make_folders(self._folder.stage, mode=0o755)
             if self._folder.is_empty() and (given_out is None or given_out.size == 0):
@@ -115,14 +127,36 @@ class Ledger:
         assert self._signer.note is not None  # noqa: S101 - `_last` made sure of it
         return self._signer.note
 
-    def public(self) -> PublicLog:
-        """Return the log as it is published now, for proofs of older entries."""
-        head = self._last().head()
-        read_node = node_reader(head.size, self._folder.read_tile)
-        return PublicLog(head=head, note=self.note, _read_node=read_node)
+    def newest(self) -> PublicLog:
+        """Return the log as it was signed last."""
+        return self._at(self._last(), self.note)
+
+    def public(self) -> PublicLog | None:
+        """Return the log as it is shown now, None if it was never shown (its witnesses have not cosigned yet)."""
+        if not self._awaits_witnesses:
+            return self.newest()
+        return None if self._public is None else self._at(*self._public)
+
+    def publish(self, note: bytes) -> None:
+        """Show a checkpoint that its witnesses have cosigned, for good.
+
+        Raises:
+            LogFullError: the disk is full; the one before is shown.
+        """
+        checkpoint = open_checkpoint(note, log_key=self._signer.log_key)
+        try:
+            durable.write_file(self._folder.checkpoint, note, mode=0o644)
+        except OSError as error:
+            raise LogFullError(f"{self._folder.checkpoint}: {error}; free space") from error
+        self._public = checkpoint, note
+
+    def await_witnesses(self, is_needed: bool) -> None:
+        """Show checkpoints only by `publish` from now on, or as soon as they are signed."""
+        self._awaits_witnesses = is_needed
+        self._show()
 
     def append(self, entries: Sequence[LogEntry]) -> Appended:
-        """Put `entries` into the log; after return they are there for good and the checkpoint is public.
+        """Put `entries` into the log; after return they are there for good, and shown if that waits for nobody.
 
         Raises:
             LogFullError: the disk is full; the entries are in the log only if a later call says so.
@@ -175,8 +209,8 @@ class Ledger:
             self._folder.put(write.path, write.data)
         with self._stages:
             self._unsettled.append(_Unsettled(stage, Stage(plan.old.size, tuple(entries)), plan.superseded))
-        self._folder.publish(note)
-        # Power fails here: the next start writes and publishes the same bytes again.
+        self._show()
+        # Power fails here: the next start writes and shows the same bytes again.
         self._recovered = True
         return Appended(first_index=plan.first_index, leaf_hashes=plan.leaf_hashes, head=plan.new, note=note)
 
@@ -202,8 +236,29 @@ class Ledger:
         self._check_disk()
         if public is not None:
             self._check_given_out(public.head())
-        self._folder.publish(self.note)
+        self._show()
         self._recovered = True
+
+    def _show(self) -> None:
+        if not self._awaits_witnesses:
+            self._folder.publish(self.note)
+        elif self._public is None:
+            self._public = self._shown_before()
+            if self._public is None and self.size == 0:
+                self._folder.publish(self.note)  # of nothing: there is nothing to witness yet
+
+    def _shown_before(self) -> tuple[Checkpoint, bytes] | None:
+        """Return what an earlier run showed, None if that is nothing (a torn file is written again soon)."""
+        try:
+            note = self._folder.checkpoint.read_bytes()
+            checkpoint = open_checkpoint(note, log_key=self._signer.log_key)
+        except (FileNotFoundError, RefusedError):
+            return None
+        return checkpoint, note
+
+    def _at(self, checkpoint: Checkpoint, note: bytes) -> PublicLog:
+        read_node = node_reader(checkpoint.size, self._folder.read_tile)
+        return PublicLog(head=checkpoint.head(), note=note, _read_node=read_node)
 
     def _apply_again(self, stage: StageFile) -> _Unsettled:
         entries = decode_stage(stage.path.read_bytes(), where=str(stage.path))

@@ -94,7 +94,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         journal = SignedJournal(centre_db, signer=signer, source=trust.centre.id, clock=clock)
         folder = LogFolder(paths.log)
         ledger = Ledger(folder, log_signer)
-        ledger.open(given_out=journal.remembered())
+        ledger.open(given_out=journal.remembered(), awaits_witnesses=trust.witnesses.needs_witnesses)
         reader = LogReader(folder)
         catalogue_db = open_catalogue_of_log(
             paths, reader=reader, size=ledger.size, vault=vault, centre=trust.centre.id
@@ -111,6 +111,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             vault=vault,
             signer=signer,
             executor=executor,
+            mono=clock.mono,
         )
         sequencer = Sequencer(parts, trust)
         sequencer.open()
@@ -120,7 +121,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             address=lambda: broker_address(paths, config.broker),
             account=account,
             client_id=client_id(account, trust.site),
-            subscriptions=(every_station(trust.site, Channel.EVENTS),),
+            subscriptions=tuple(every_station(trust.site, each) for each in (Channel.EVENTS, Channel.COSIGNATURES)),
             on_message=inbox.message,
             on_state=lambda state: service.greet() if state is LinkState.UP else None,
         )

@@ -8,7 +8,7 @@ catches up with the log, stations send again what has no receipt.
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -26,11 +26,13 @@ from evidence_model.topics import Channel
 from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
+from evidence_store.cosigning import Ask
 from evidence_store.errors import BlobDamagedError, CentreJournalLostError
 from evidence_store.examination import Batch, Examination
 from evidence_store.ledger import Ledger
 from evidence_store.log_reader import LogReader
 from evidence_store.own_facts import key_enrolled, keys_of, store_received
+from evidence_store.quorum_desk import QuorumDesk, WitnessMessage
 from evidence_store.receipts import Answer, ReceiptDesk
 from evidence_store.receive import Accepted, Admission, Examined, Keyring, Refused, Repeated
 from evidence_store.stage import LogEntry
@@ -49,6 +51,7 @@ class Step:
     """What one step brought about, for the service to send."""
 
     answers: list[Answer] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
     logged_count: int = 0
     receipt_count: int = 0
     new_note: bytes | None = None
@@ -67,6 +70,7 @@ class SequencerParts:
     vault: Vault
     signer: Signer
     executor: Executor
+    mono: Callable[[], float]
 
 
 class Sequencer:
@@ -79,6 +83,7 @@ class Sequencer:
         self._keyring = Keyring.of(trust)
         self._examination = Examination(parts.catalogue, parts.executor)
         self._desk = ReceiptDesk(parts.catalogue, parts.signer)
+        self._quorum = QuorumDesk(parts.ledger, parts.book, trust.witnesses, mono=parts.mono)
         self._admission = Admission(
             head_of=parts.catalogue.head_of, is_logged=lambda event: parts.catalogue.find(event) is not None
         )
@@ -109,6 +114,10 @@ class Sequencer:
         """Go on with a changed trust file; new keys are enrolled in the log with the next step."""
         self._trust = trust
         self._keyring = Keyring.of(trust)
+        if trust.witnesses != self._quorum.policy:
+            parts = self._parts
+            parts.ledger.await_witnesses(trust.witnesses.needs_witnesses)
+            self._quorum = QuorumDesk(parts.ledger, parts.book, trust.witnesses, mono=parts.mono)
         self._enrol()
 
     def parked_count(self) -> int:
@@ -123,20 +132,28 @@ class Sequencer:
         """Take in messages and what the vault found, and return what is to be sent; see `finish`."""
         return self.finish(self.begin(messages), results)
 
-    def finish(self, batch: Batch, results: Sequence[Adopted | Rejected] = ()) -> Step:
+    def finish(
+        self,
+        batch: Batch,
+        results: Sequence[Adopted | Rejected] = (),
+        cosigned: Sequence[WitnessMessage] = (),
+    ) -> Step:
         """Log a batch and what the centre has to say about what the vault found; return what is to be sent.
+
+        `cosigned` are witnesses' answers: when they bring a checkpoint to its quorum it is shown, and the receipts that
+        waited for it go out.
 
         Raises:
             UnavailableError: the disk is full; nothing of this step is receipted, the stations will send it again.
             DamageError: the log contradicts itself; nothing was signed.
         """
         try:
-            return self._finish(batch, results)
+            return self._finish(batch, results, cosigned)
         except BaseException:
             self._admission.roll_back()
             raise
 
-    def _finish(self, batch: Batch, results: Sequence[Adopted | Rejected]) -> Step:
+    def _finish(self, batch: Batch, results: Sequence[Adopted | Rejected], cosigned: Sequence[WitnessMessage]) -> Step:
         step = Step()
         self._catch_up()
         due = self._take_results(results, step)
@@ -147,10 +164,13 @@ class Sequencer:
         found = {digest for event in logged for digest in self._look_for_blobs(event, step)}
         if self._say_received_of(found):
             self._append([], step)
-        if due:
-            for event, receipt in self._desk.receipts(due.values(), self._parts.ledger.public()):
+        for message in cosigned:
+            step.new_note = self._quorum.hear(message) or step.new_note
+        for log, events in self._quorum.receiptable(due.values()):
+            for event, receipt in self._desk.receipts(events, log):
                 step.answers.append(Answer(event.source, Channel.RECEIPTS, receipt))
                 step.receipt_count += 1
+        step.asks = self._quorum.asks()
         return step
 
     def _catch_up(self) -> None:
@@ -253,7 +273,8 @@ class Sequencer:
         own_count = len(batch) - len(accepted)
         self._note_own([(_known(event), event.view.source.seq) for event in events[:own_count]])
         step.logged_count += len(batch)
-        step.new_note = appended.note
+        if not self._quorum.policy.needs_witnesses:
+            step.new_note = appended.note
         return [_known(event) for event in events[own_count:]]
 
     def _check_own_chain(self) -> None:
@@ -284,7 +305,7 @@ class Sequencer:
         """Note in the centre's journal where its events stand; the head it remembers guards against a set-back log."""
         if not events:
             return
-        log = self._parts.ledger.public()
+        log = self._parts.ledger.newest()
         checkpoint = open_checkpoint(log.note, log_key=self._trust.log_key)
         seq_of = {event.index: seq for event, seq in events}
         with self._parts.book.transaction():

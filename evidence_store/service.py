@@ -13,17 +13,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from evidence_model.errors import UnavailableError
+from evidence_model.errors import RefusedError, UnavailableError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
-from evidence_model.topics import checkpoints_topic, station_topic
+from evidence_model.topics import Channel, checkpoints_topic, parse_station_topic, station_topic
 from evidence_store.catalogue import Catalogue
 from evidence_store.catalogue_chores import do_one_chore
 from evidence_store.centre_book import CentreBook, Moment
+from evidence_store.cosigning import Ask
 from evidence_store.errors import LogFullError, VaultFullError
 from evidence_store.examination import Batch
 from evidence_store.ledger import Ledger
+from evidence_store.quorum_desk import WitnessMessage
 from evidence_store.receipts import Answer
 from evidence_store.reconcile import Reconciliation, reconciliation_done
 from evidence_store.sequencer import Sequencer, Step
@@ -43,7 +45,7 @@ _MOMENT_SECONDS = 5.0
 _CHORE_SHARE = 4  # under load a chore may take one part of its time in so many
 _MAX_ANSWERS = 100_000
 
-Item: TypeAlias = "tuple[str, bytes] | Adopted | Rejected | Finding | Reconciliation"
+Item: TypeAlias = "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation"
 
 
 class Link(Protocol):
@@ -72,9 +74,9 @@ class Inbox:
         self.dropped_count = 0
 
     def message(self, topic: str, payload: bytes) -> None:
-        """Take an event message; holds the broker back while the queue is full, and drops it after a while."""
+        """Take a message of a station; holds the broker back while the queue is full, and drops it after a while."""
         try:
-            self._queue.put((topic, payload), timeout=_PUT_SECONDS)
+            self._queue.put(_sorted(topic, payload), timeout=_PUT_SECONDS)
         except queue.Full:
             self.dropped_count += 1  # the station still holds it
 
@@ -95,6 +97,15 @@ class Inbox:
             while len(items) < BATCH_MESSAGES:
                 items.append(self._queue.get_nowait())
         return items
+
+
+def _sorted(topic: str, payload: bytes) -> Item:
+    """Return a witness's answer as such; all else is an event, or is refused as one."""
+    try:
+        address = parse_station_topic(topic)
+    except (RefusedError, ValueError):
+        return topic, payload
+    return WitnessMessage(address.station, payload) if address.channel is Channel.COSIGNATURES else (topic, payload)
 
 
 class Outlet:
@@ -124,6 +135,12 @@ class Outlet:
             self._link.publish(station_topic(self._site, answer.station, answer.channel), answer.payload)
             room -= 1
         return bool(self._waiting)
+
+    def ask(self, ask: Ask) -> None:
+        """Send a request to a witness among the stations; what is lost is asked again."""
+        if self._link.room > 0:
+            topic = station_topic(self._site, SourceId(ask.witness.name), Channel.WITNESS)
+            self._link.publish(topic, ask.body)
 
     def checkpoint(self, note: bytes) -> None:
         """Tell everybody the newest checkpoint: for stations also the sign that the centre is there."""
@@ -210,7 +227,11 @@ class StoreService:
         self._outlet.add(step.answers)
         if step.new_note is not None or self._greet.is_set():
             self._greet.clear()
-            self._outlet.checkpoint(self._ledger.note)
+            public = self._ledger.public()
+            if public is not None:
+                self._outlet.checkpoint(public.note)
+        for ask in step.asks:
+            self._outlet.ask(ask)
         is_sending = self._outlet.flush()
         if step.look_into_incoming:
             self.worker.wake()
@@ -230,7 +251,11 @@ class StoreService:
             self._reload_trust()
             for item in items:
                 self._take_note(item)
-            step = self._sequencer.finish(batch, [item for item in items if isinstance(item, Adopted | Rejected)])
+            step = self._sequencer.finish(
+                batch,
+                [item for item in items if isinstance(item, Adopted | Rejected)],
+                [item for item in items if isinstance(item, WitnessMessage)],
+            )
         except (UnavailableError, sqlite3.OperationalError, OSError) as error:
             self._stumble(error)
             self._again += [item for item in items if isinstance(item, Adopted | Rejected)]

@@ -9,10 +9,12 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
 from evidence_model.errors import UsageError
 from evidence_model.ids import MalformedIdError, SourceId, source_id
 from host_io import broker_access, durable, keys, trust
 from host_io.config import BrokerKind, HomeConfig, HomePaths, Role, parse_config, read_config
+from host_io.witness_state import make_witness
 from operator_cli.errors import ForeignFolderError, OtherRoleError
 from operator_cli.settings import Value, config_text
 from operator_cli.texts import Texts
@@ -150,6 +152,8 @@ def _keys(paths: HomePaths, config: HomeConfig, made: list[str]) -> str:
         path = trust.station_key_path(paths, config.station.id)
         _note_if_new(path, paths, made)
         station_key = keys.make_signing_key(path).public_key.hex()
+        _note_if_new(trust.witness_key_path(paths, config.station.id), paths, made)
+        make_witness(paths, config.station.id)
         _make_secret(broker_access.secret_path(paths, broker_access.station_user(config.station.id)), paths, made)
         _make_secret(trust.upload_secret_path(paths, config.station.id), paths, made)
     return station_key
@@ -173,9 +177,13 @@ def _trust(paths: HomePaths, config: HomeConfig, made: list[str]) -> bool:
     if not config.role.stores:
         return False
     stations: tuple[trust.TrustedKey, ...] = ()
+    witnesses = NO_WITNESSES
     if config.role.pulls:
-        public = keys.read_signing_key(trust.station_key_path(paths, config.station.id)).public_key
-        stations = (trust.TrustedKey(config.station.id, public),)
+        station = config.station.id
+        public = keys.read_signing_key(trust.station_key_path(paths, station)).public_key
+        stations = (trust.TrustedKey(station, public),)
+        witness = trust.station_witness(config.site, station, make_witness(paths, station).public_key)
+        witnesses = WitnessPolicy(witnesses=(witness,), quorum=station)  # of one machine: guards the order of its disk
     trust.write_trust(
         paths.trust,
         trust.Trust(
@@ -183,6 +191,7 @@ def _trust(paths: HomePaths, config: HomeConfig, made: list[str]) -> bool:
             log_key=keys.read_signing_key(trust.log_key_path(paths)).public_key,
             centre=trust.TrustedKey(config.centre.id, keys.read_signing_key(trust.centre_key_path(paths)).public_key),
             stations=stations,
+            witnesses=witnesses,
         ),
     )
     made.append(paths.trust.name)

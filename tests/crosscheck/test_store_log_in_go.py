@@ -23,7 +23,7 @@ def test_go_accepts_the_checkpoint_the_receipts_and_the_growth_of_a_stores_log(t
     with centre_at(paths, trust_of(station)) as centre:
         for count in (1, 3, 260, 2, 300):
             step = centre.take(station, [station.says() for _ in range(count)])
-            heads.append(centre.ledger.public().head)
+            heads.append(centre.ledger.newest().head)
             receipts = [parse_receipt(each.payload) for each in step.answers if each.channel is Channel.RECEIPTS]
             for receipt in (receipts[0], receipts[-1]):
                 head = open_checkpoint(receipt.checkpoint, log_key=LOG.public_key).head()
@@ -38,4 +38,4 @@ def test_go_accepts_the_checkpoint_the_receipts_and_the_growth_of_a_stores_log(t
     assert answer == f"ok {heads[-1].size} {heads[-1].root.hex()}"
     last = Bundle(heads[-1].size // TILE_WIDTH, heads[-1].size % TILE_WIDTH)
     entries = decode_bundle(LogFolder(paths.log).read_bundle(last), last.width)
-    assert Leaf.parse(entries[-1]).hash() == centre.ledger.public().leaf_hash(heads[-1].size - 1)
+    assert Leaf.parse(entries[-1]).hash() == centre.ledger.newest().leaf_hash(heads[-1].size - 1)

@@ -116,7 +116,7 @@ def centre_at(paths: HomePaths, trust: Trust, *, clock: Clock | None = None) -> 
         journal = SignedJournal(centre_db, signer=CENTRE, source=trust.centre.id, clock=clock)
         folder = LogFolder(paths.log)
         ledger = Ledger(folder, LOG)
-        ledger.open(given_out=journal.remembered())
+        ledger.open(given_out=journal.remembered(), awaits_witnesses=trust.witnesses.needs_witnesses)
         reader = LogReader(folder)
         catalogue_db = open_catalogue_of_log(
             paths, reader=reader, size=ledger.size, vault=vault, centre=trust.centre.id
@@ -132,6 +132,7 @@ def centre_at(paths: HomePaths, trust: Trust, *, clock: Clock | None = None) -> 
             vault=vault,
             signer=CENTRE,
             executor=stack.enter_context(ThreadPoolExecutor(2)),
+            mono=clock.mono,
         )
         sequencer = Sequencer(parts, trust)
         sequencer.open()

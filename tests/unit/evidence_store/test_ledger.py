@@ -71,7 +71,7 @@ def test_batches_give_proofs_and_a_sound_log(tmp_path: Path) -> None:
         for place in (0, count - 1):
             leaf = Leaf.parse(batch[place].leaf).hash()
             assert leaf == appended.leaf_hashes[place]
-            log, index = ledger.public(), appended.first_index + place
+            log, index = ledger.newest(), appended.first_index + place
             assert log.leaf_hash(index) == leaf
             verify_inclusion(
                 leaf_hash=leaf, index=index, size=log.head.size, proof=log.inclusion_proof(index), root=log.head.root

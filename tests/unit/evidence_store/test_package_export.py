@@ -217,7 +217,7 @@ def test_a_log_that_grows_meanwhile_gives_one_head_for_all(
 def test_a_log_that_is_behind_its_catalogue_is_not_exported_from(
     centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
 ) -> None:
-    older = centre.ledger.public().note
+    older = centre.ledger.newest().note
     docking.says(EventKind.TAGS_SET, [film], tags={"case": "A"})
     (centre.paths.log / "checkpoint").write_bytes(older)
     with pytest.raises(LogHalfWayError):
@@ -353,7 +353,7 @@ def test_a_head_that_too_few_witnesses_cosigned_leads_no_proof(
     write_trust(centre.paths.trust, replace(trust_of(station), witnesses=policy))
     with pytest.raises(HeadUnwitnessedError):
         export(centre, tmp_path / "out", film)
-    note = centre.ledger.public().note
+    note = centre.ledger.newest().note
     head = open_checkpoint(note, log_key=LOG.public_key)
     line = cosign(head, signer=witness, name=one.key.name, at=station.now_at)
     (centre.paths.log / "checkpoint").write_bytes(add_signature(note, line))
