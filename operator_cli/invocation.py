@@ -126,6 +126,11 @@ class Invocation:
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
-    def columns(self) -> int:
-        """Return how wide people's terminal is; 100 where there is none."""
-        return min(shutil.get_terminal_size(fallback=(100, 24)).columns, 160)
+    def columns(self, stream: TextIO) -> int:
+        """Return how wide the terminal is to which the stream goes, unless COLUMNS says it; 100 where there is none."""
+        columns = self.environment.get("COLUMNS", "")
+        wide = int(columns) if columns.isdecimal() and columns.isascii() else 0
+        if not wide:
+            with contextlib.suppress(OSError, ValueError):
+                wide = os.get_terminal_size(stream.fileno()).columns
+        return min(wide or 100, 160)

@@ -28,7 +28,7 @@ class ProgressLine:
 
     def show(self, progress: Progress) -> None:
         """Show it: at once on a terminal, else when the state changed or some seconds have passed."""
-        line = progress_text(progress, self._invocation.texts, width=self._invocation.columns() - 1)
+        line = progress_text(progress, self._invocation.texts, width=self._columns() - 1)
         if self._live:
             self._replace(line)
         elif progress.state is not self._last_state or self._mono() - self._last_mono >= _PLAIN_SECONDS:
@@ -39,7 +39,7 @@ class ProgressLine:
     def say(self, line: str) -> None:
         """Show another kind of line in the same place (waiting for receipts)."""
         if self._live:
-            self._replace(shorten(line, self._invocation.columns() - 1))
+            self._replace(shorten(line, self._columns() - 1))
         elif self._mono() - self._last_mono >= _PLAIN_SECONDS:
             self._invocation.tell(line)
             self._last_mono = self._mono()
@@ -51,6 +51,9 @@ class ProgressLine:
             self._invocation.err.flush()
             self._width = 0
 
+    def _columns(self) -> int:
+        return self._invocation.columns(self._invocation.err)
+
     def _replace(self, line: str) -> None:
         self._invocation.err.write("\r" + pad(safe(line), self._width))
         self._invocation.err.flush()
@@ -60,7 +63,7 @@ class ProgressLine:
 def progress_text(progress: Progress, texts: Texts, *, width: int) -> str:
     """Return `[#####-----] 45 %  3/8  1.2 GiB of 2.6 GiB  812.0 MiB/s  2 s left  FILE0003.MP4`."""
     if progress.waiting_for is not None:
-        return shorten(texts("dock.waiting_for", what=texts.finding(progress.waiting_for).title), width)
+        return shorten_end(texts("dock.waiting_for", what=texts.finding(progress.waiting_for).title), width)
     share = progress.bytes_done / progress.bytes_total if progress.bytes_total else 0.0
     eta = progress.eta_seconds
     parts = [
@@ -71,8 +74,7 @@ def progress_text(progress: Progress, texts: Texts, *, width: int) -> str:
         texts("dock.left", time=duration_text(eta.value)) if isinstance(eta, Known) else "",
         progress.current_file,
     ]
-    line = "  ".join(part for part in parts if part)
-    return line if width_of(line) <= width else shorten_end(line, width)
+    return shorten_end("  ".join(part for part in parts if part), width)
 
 
 def copy_progress(done_bytes: int, total_bytes: int, *, seconds: float, texts: Texts) -> str:
@@ -94,7 +96,9 @@ def bar(share: float) -> str:
 
 
 def shorten_end(text: str, width: int) -> str:
-    """Cut the end off."""
+    """Cut the text to `width` columns, an ellipsis in place of its end."""
+    if width_of(text) <= width:
+        return text
     kept = ""
     for sign in text:
         if width_of(kept) + width_of(sign) > width - 1:

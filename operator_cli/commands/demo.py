@@ -19,7 +19,7 @@ def demo(invocation: Invocation, *, keep: bool) -> int:
         texts=invocation.texts,
         clock=SystemClock(),
         environment=invocation.environment,
-        width=invocation.columns(),
+        width=invocation.columns(invocation.err),
         on_step=lambda step: _tell(invocation, step),
     )
     result = demonstration.run()

@@ -121,7 +121,7 @@ def timeline(invocation: Invocation, *, id_: str | None, recorder: str | None) -
             said = queries.show_recording(db, recording.id).notes
             documents.append(recording_as_json(recording, explanations(recording, said)))
             notes = explanations(recording, said, reasons=words)
-            people += ["", *draw(recording, texts, zone=zone, width=invocation.columns(), notes=notes)]
+            people += ["", *draw(recording, texts, zone=zone, width=invocation.columns(invocation.out), notes=notes)]
     invocation.answer(documents, people[1:] if people else [texts("timeline.nothing")])
     return Exit.DONE
 
@@ -195,7 +195,7 @@ def _detail_lines(
     lines: list[str] = []
     if recording is not None:
         notes = explanations(recording, detail.notes, reasons=reason_words(pack, invocation.language))
-        lines += draw(recording, texts, zone=zone, width=invocation.columns(), notes=notes)
+        lines += draw(recording, texts, zone=zone, width=invocation.columns(invocation.out), notes=notes)
     lines.append(
         texts(
             "recordings.state",

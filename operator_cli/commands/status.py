@@ -37,10 +37,9 @@ def _people(invocation: Invocation, seen: HomeStatus) -> list[str]:
         ),
         _running_line(invocation, seen),
     ]
-    width = invocation.columns()
-    lines += [
-        f"  {progress.recorder_id or ''} {progress_text(progress, texts, width=width)}" for progress in seen.docking
-    ]
+    for progress in seen.docking:
+        head = f"  {progress.recorder_id or ''} "
+        lines.append(head + progress_text(progress, texts, width=invocation.columns(invocation.out) - len(head)))
     lines += _recorder_lines(invocation, seen)
     waiting = seen.waiting
     if waiting.envelope_count or waiting.item_count:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import struct
+import termios
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -65,6 +69,31 @@ def test_a_wait_says_for_what() -> None:
 def test_the_line_fits_the_terminal(width: int, language: Language) -> None:
     hostile = replace(HALF, current_file="执法记录" * 40)
     assert width_of(progress_text(hostile, Texts(language), width=width)) <= width
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("language", list(Language))
+def test_the_live_line_fits_the_terminal_it_is_on_wherever_the_answer_goes(columns: int, language: Language) -> None:
+    """`evidock --json dock card > answer.json` in a narrow window: a wider line would begin anew at each change."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with os.fdopen(slave, "w") as err, os.fdopen(master, "rb", buffering=0) as screen:
+        line = ProgressLine(Invocation(out=io.StringIO(), err=err, language=language), mono=ManualClock().mono)
+        line.show(replace(HALF, current_file="执法记录仪录像文件.MP4" * 4))
+        line.say(Texts(language)("dock.receipts", done=3, total=8))
+        data = b""
+        while data.count(b"\r") < 2:
+            data += screen.read(65536)
+        shown = data.decode(errors="ignore").split("\r")
+    assert all(width_of(each) < columns for each in shown), shown
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_what_a_docking_waits_for_is_read_from_its_beginning(language: Language) -> None:
+    texts = Texts(language)
+    line = progress_text(replace(HALF, waiting_for="EDGE-113"), texts, width=24)
+    assert texts("dock.waiting_for", what=texts.finding("EDGE-113").title).startswith(line.removesuffix("…"))
+    assert width_of(line) <= 24
 
 
 def test_a_terminal_gets_one_line_that_changes_and_is_gone_at_the_end() -> None:
