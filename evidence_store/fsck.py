@@ -20,7 +20,7 @@ from evidence_model.instants import Clock
 from evidence_store.centre_book import CentreBook, Moment, open_centre_db
 from evidence_store.errors import CentreJournalLostError
 from evidence_store.fsck_bytes import Progress, hash_files
-from evidence_store.fsck_catalogue import check_catalogue
+from evidence_store.fsck_catalogue import CatalogueCheck
 from evidence_store.fsck_chains import (
     DATABASE_DAMAGED,
     ENVELOPE_ALTERED,
@@ -38,6 +38,7 @@ from evidence_store.fsck_trust import TrustCheck, check_names
 from evidence_store.fsck_vault import (
     SPOOL_FILE_MISSING,
     VaultListing,
+    check_awaited,
     check_hashed,
     check_vault_names,
     is_handed_over,
@@ -90,7 +91,7 @@ def verify_home_summary(
     clock = clock or SystemClock()
     started = clock.mono()
     result = HomeVerification()
-    result.findings += _Verification(paths, result, workers=workers, progress=progress).run()
+    result.findings += _Verification(paths, result, workers=workers, progress=progress, clock=clock).run()
     result.seconds = clock.mono() - started
     with contextlib.suppress(*UNREADABLE_DATABASE):  # a copy may be read-only
         with read_only(paths.centre_db) as db:  # another database in its place, or a damaged one, is left as it is
@@ -102,18 +103,26 @@ def verify_home_summary(
 
 
 def verify_home(
-    paths: HomePaths, *, workers: int | None = None, progress: SayProgress | None = None
+    paths: HomePaths, *, workers: int | None = None, progress: SayProgress | None = None, clock: Clock | None = None
 ) -> Iterator[Finding]:
     """Yield everything that is wrong with a home, of whatever role; nothing is written."""
-    yield from _Verification(paths, HomeVerification(), workers=workers, progress=progress).run()
+    result, clock = HomeVerification(), clock or SystemClock()
+    yield from _Verification(paths, result, workers=workers, progress=progress, clock=clock).run()
 
 
 class _Verification:
     """One verification of one home."""
 
     def __init__(
-        self, paths: HomePaths, result: HomeVerification, *, workers: int | None, progress: SayProgress | None
+        self,
+        paths: HomePaths,
+        result: HomeVerification,
+        *,
+        workers: int | None,
+        progress: SayProgress | None,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._paths = paths
         self._result = result
         self._workers = workers
@@ -143,6 +152,8 @@ class _Verification:
             if self._holdings.stores:
                 vault = self._paths.vault
                 yield from check_vault_names(listing, self._paths.root, vault, self._facts, promised=self._promised)
+                said = {*self._promised, *self._facts.received, *(file.digest for file in (*spool, *missing))}
+                yield from check_awaited(vault, self._facts, now=self._clock.now(), elsewhere=said)
             for hashed in hashing.result():
                 self._result.files += 1
                 self._result.bytes += hashed.size_bytes
@@ -152,9 +163,11 @@ class _Verification:
     def _check_records(self) -> Iterator[Finding]:
         yield from self._holdings.findings
         self._trust.read()
-        log = self._log_check()
+        log, log_is_sound = self._log_check(), True
         if log is not None:
-            yield from log.run()
+            for finding in log.run():
+                log_is_sound = log_is_sound and finding.severity is Severity.NOTE
+                yield finding
             self._facts = log.facts
         self._facts.settle(self._trust.centre_key_ids())
         self._result.events = self._facts.event_count
@@ -170,9 +183,18 @@ class _Verification:
         if is_empty:
             yield from self._holdings.check_empty_log(was_seen=self._log_was_seen)
         if log is not None:
-            yield from check_catalogue(
-                self._paths.catalogue_db, log_size=log.size, leaf_at=log.leaf, is_running=self._is_running
+            catalogue = CatalogueCheck(
+                paths=self._paths,
+                log_size=log.size,
+                newest_size=log.newest_size,
+                leaf_at=log.leaf,
+                is_running=self._is_running,
+                log_is_sound=log_is_sound,
+                centre=self._trust.trust.centre.id if self._trust.trust is not None else None,
             )
+            yield from catalogue.run()
+            for digest in catalogue.held:
+                self._promised.setdefault(digest, self._paths.catalogue_db.name)
 
     def _log_check(self) -> LogCheck | None:
         log_key = self._trust.log_key

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from chain_of_custody.envelope import parse_envelope
 from evidence_model.digests import Digest
@@ -39,6 +40,7 @@ class LogFacts:
 
     event_count: int = 0
     uses: dict[Digest, list[Use]] = field(default_factory=dict)
+    announced_at: dict[Digest, datetime] = field(default_factory=dict)  # when an event named it first, by its own clock
     received: dict[Digest, str] = field(default_factory=dict)  # → asset id
     enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
     last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
@@ -76,6 +78,7 @@ class LogFacts:
             kind, body, source = str(predicate["kind"]), predicate["body"], predicate["source"]
             asset = str(predicate["asset"]["id"]) if predicate["asset"] else ""
             seq = int(source["seq"])
+            at = read.instant(predicate["time"], "wall")
             blobs = blobs_of(body)
         except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
@@ -88,6 +91,8 @@ class LogFacts:
                 self._received.append((signers, blob.digest, asset))
             else:
                 self.uses.setdefault(blob.digest, []).append(Use(blob.role.value, asset, name))
+                if at is not None:
+                    self.announced_at[blob.digest] = min(at, self.announced_at.get(blob.digest, at))
         key = read.raw_bytes(body, "key")
         if kind == EventKind.KEY_ENROLLED.value and key is not None:
             owner = read.text(body, "role") or "", read.text(body, "id") or ""

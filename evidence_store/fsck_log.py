@@ -90,7 +90,7 @@ class LogCheck:
             details = {"size": str(self.size), "seen_by": str(beyond.relative_to(self.root.parent))}
             yield Finding(LogSetBackError.code, Severity.DAMAGE, "log/signed", details)
         self._replay(stages)
-        if self._overlay or (self._staged and not self.is_running):
+        if (self._overlay or self._staged) and not self.is_running:
             yield Finding(HALF_WAY, Severity.NOTE, "log", {"size": str(self.size)})
         if public is not None and self.shown is not None and self.shown.size and self.witnesses.needs_witnesses:
             yield from self._check_shown(self.shown, public)
@@ -109,6 +109,11 @@ class LogCheck:
         """Say whether either record of the log's state bears the key's signature."""
         notes = (self._bytes(self.folder.signed), self._bytes(self.folder.checkpoint))
         return any(self._open(note)[0] is not None for note in notes)
+
+    def newest_size(self) -> int:
+        """Return the size that is signed now; the store may have gone on since `run`."""
+        head, _ = self._open(self._bytes(self.folder.signed))
+        return max(self.size, head.size if head else 0)
 
     def leaf(self, index: int) -> Leaf | None:
         """Return the leaf at `index`, None if it is not there or cannot be read."""

@@ -1,14 +1,18 @@
 """Are the vault's and the spool's files what their names say, and is everything there that the log says is?"""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from evidence_model.digests import Digest, MalformedDigestError
 from evidence_model.findings import Finding, Severity
+from evidence_model.instants import wire_instant
 from evidence_store.fsck_bytes import Hashed
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import is_plain
+from evidence_store.reconcile import NOT_RECEIVED, RECEIVED_WITHIN
 
 VAULT_FILE_ALTERED = "STO-060"
 RECEIVED_IS_MISSING = "STO-061"
@@ -79,6 +83,16 @@ def check_vault_names(
         if digest not in there and not is_plain(in_vault(vault, digest)):  # it may have come since the list was made
             details = {"said_by": why, **_uses(digest, facts)}
             yield Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, f"vault/sha256/{digest.hex}", details)
+
+
+def check_awaited(vault: Path, facts: LogFacts, *, now: datetime, elsewhere: AbstractSet[Digest]) -> Iterator[Finding]:
+    """Yield bytes that the log named more than a day ago and that are nowhere here (`elsewhere`: said already)."""
+    for digest, announced_at in facts.announced_at.items():
+        if digest in elsewhere or now - announced_at <= RECEIVED_WITHIN or is_handed_over(vault, digest):
+            continue
+        roles = ",".join(sorted({use.role for use in facts.uses[digest]}))
+        details = {"announced_at": wire_instant(announced_at), "roles": roles, **_uses(digest, facts)}
+        yield Finding(NOT_RECEIVED, Severity.FAULT, f"vault/sha256/{digest.hex}", details)
 
 
 def check_hashed(hashed: Hashed, root: Path, facts: LogFacts, *, in_vault: bool) -> Iterator[Finding]:

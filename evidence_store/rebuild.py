@@ -139,15 +139,20 @@ def _make_again(path: Path, reader: LogReader, size: int, vault: Vault, centre: 
     _remove(part)
     db = open_catalogue_db(part)
     with contextlib.closing(db):
-        _fill(Catalogue(db, centre=centre), reader, size, vault)
+        fill(Catalogue(db, centre=centre), reader, size, vault)
         db.execute("PRAGMA journal_mode = DELETE")  # one file, whole
     _remove(path)
     part.replace(path)
     # Power fails here, or anywhere above: a catalogue that is missing, torn or behind is made again.
 
 
-def _fill(catalogue: Catalogue, reader: LogReader, size: int, vault: Vault) -> None:
-    events = reader.events(0, size)
+def fill(catalogue: Catalogue, reader: LogReader, size: int, vault: Vault, *, applied: int | None = None) -> None:
+    """Enter the first `applied` events of a log of this size, all if it is None, and what lies in the vault.
+
+    Raises:
+        DamageError, RefusedError: the log is not whole.
+    """
+    events = itertools.islice(reader.events(0, size), applied)
     while part := list(itertools.islice(events, _PART_EVENTS)):
         catalogue.apply(part)
     for file in vault.files():

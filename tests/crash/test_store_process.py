@@ -22,6 +22,7 @@ from tests.crash.steps import PowerCutError, Steps
 from tests.crash.test_store_steps import Story, no_open_files
 from tests.fakes.centre_home import make_centre_home
 from tests.fakes.fake_station import FakeStation
+from tests.fakes.manual_clock import ManualClock
 from tests.fakes.running_store import StationLink, broker_of, running_store, start_store, wait_ready
 from tests.fakes.small_disk import SmallDisk, small_disk
 
@@ -29,7 +30,7 @@ needs_disk = pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="needs
 
 
 def damage(paths: HomePaths) -> list[object]:
-    return [finding for finding in verify_home(paths) if finding.severity is not Severity.NOTE]
+    return [finding for finding in verify_home(paths, clock=ManualClock()) if finding.severity is not Severity.NOTE]
 
 
 @pytest.mark.slow
@@ -59,7 +60,7 @@ def test_kill_nine_at_durable_steps_of_the_running_store(tmp_path: Path, when: s
             link.wait_receipts(raws)
         assert len(link.receipts()) == len(raws)
         assert len({receipt.index for receipt in link.receipts().values()}) == len(raws)
-    assert list(verify_home(paths)) == []
+    assert list(verify_home(paths, clock=ManualClock())) == []
 
 
 @pytest.mark.slow
@@ -76,7 +77,7 @@ def test_a_stop_in_the_middle_of_the_work_is_clean_and_quick_and_nothing_is_lost
                 assert "STO-090" in (paths.run / "store.log").read_text()
         with running_store(paths):
             link.wait_receipts(raws, seconds=60)
-    assert list(verify_home(paths)) == []
+    assert list(verify_home(paths, clock=ManualClock())) == []
 
 
 @needs_disk
@@ -104,7 +105,7 @@ def test_a_full_disk_stops_nothing_for_good(tmp_path: Path) -> None:
             filler.unlink()
             link.hand_over(film)
             link.wait_receipts(late, seconds=40)
-        assert list(verify_home(paths)) == []
+        assert list(verify_home(paths, clock=ManualClock())) == []
         with contextlib.closing(open_centre_db(paths)) as db:
             assert [finding.code for finding in open_findings(db) if finding.code == "STO-005"] == []
 
@@ -166,7 +167,7 @@ def test_the_envelopes_of_receipted_events_have_files_when_the_store_has_stopped
     names = {path.name.split(".")[0] for path in LogFolder(paths.log).envelope_names()}
     assert {hashlib.sha256(raw).hexdigest() for raw in raws} <= names
     assert LogFolder(paths.log).stages() == []
-    assert list(verify_home(paths)) == []
+    assert list(verify_home(paths, clock=ManualClock())) == []
 
 
 @pytest.mark.slow
@@ -184,4 +185,4 @@ def test_verifying_a_store_that_is_writing_finds_no_damage(tmp_path: Path) -> No
             assert damage(paths) == []
         link.wait_receipts(raws, seconds=60)
         assert damage(paths) == []
-    assert list(verify_home(paths)) == []
+    assert list(verify_home(paths, clock=ManualClock())) == []

@@ -18,6 +18,7 @@ from host_io.config import HomePaths
 from tests.crash.steps import PowerCutError, Steps, When
 from tests.fakes.centre_home import Centre, centre_at, make_centre_home, receipts_of, trust_of
 from tests.fakes.fake_station import FakeStation
+from tests.fakes.manual_clock import ManualClock
 
 FILMS = (b"film one", b"", b"film three" * 9)
 
@@ -71,7 +72,7 @@ class Story:
             assert centre.vault.waiting() == []
             stored = {path.name for path in centre.vault.files()}
             assert stored == {hashlib.sha256(film).hexdigest() for film in FILMS}
-        assert list(verify_home(paths)) == []
+        assert list(verify_home(paths, clock=ManualClock())) == []
 
 
 def hand_over(centre: Centre) -> None:
@@ -109,7 +110,9 @@ def test_a_centre_that_dies_at_any_durable_step_loses_and_doubles_nothing(tmp_pa
         with no_open_files(), contextlib.suppress(PowerCutError), Steps(at=at, when=when) as steps:
             story.happens(paths)
         assert steps.stopped_at, at
-        damage = [finding for finding in verify_home(paths) if finding.severity is not Severity.NOTE]
+        damage = [
+            finding for finding in verify_home(paths, clock=ManualClock()) if finding.severity is not Severity.NOTE
+        ]
         assert damage == [], (steps.stopped_at, damage)
         story.is_finished(paths)
 
@@ -161,7 +164,9 @@ def test_a_power_failure_that_takes_everything_unsynced_with_it_loses_nothing(
                 story.happens(paths)
             assert steps.stopped_at, at
             medium.power_fails()
-        damage = [finding for finding in verify_home(paths) if finding.severity is not Severity.NOTE]
+        damage = [
+            finding for finding in verify_home(paths, clock=ManualClock()) if finding.severity is not Severity.NOTE
+        ]
         assert damage == [], (steps.stopped_at, damage)
         story.is_finished(paths)
 
@@ -177,4 +182,4 @@ def test_the_table_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with no_open_files(), contextlib.suppress(PowerCutError), Steps(at=40) as steps:
         Story().happens(later)
     assert steps.stopped_at
-    assert [finding.severity for finding in verify_home(later)] != []
+    assert [finding.severity for finding in verify_home(later, clock=ManualClock())] != []

@@ -3,20 +3,25 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from evidence_model.digests import Digest
 from evidence_model.findings import Severity, catalogue
 from evidence_store.centre_book import Moment, moments, open_centre_db
 from evidence_store.fsck import verify_home, verify_home_summary
+from evidence_store.fsck_vault import in_vault
 from evidence_store.log_folder import LogFolder
+from evidence_store.rebuild import rebuild
 from host_io.config import HomePaths, Role
 from host_io.trust import read_trust, trust_bytes
 from tests.fakes.centre_home import centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
+from tests.fakes.manual_clock import ManualClock
 from tests.fakes.workstation_home import FILMS, ON_ITS_WAY, Station, make_workstation_home
 
 
@@ -123,6 +128,30 @@ def test_a_vault_file_that_is_gone_is_damage_and_its_item_is_named(home: HomePat
     assert finding.details["names"] == "DCIM/0001.MP4"
 
 
+def test_a_listing_that_is_gone_is_damage_while_the_catalogue_knows_it_and_a_fault_when_nobody_does(
+    home: HomePaths,
+) -> None:
+    home.config.write_text('[home]\nrole = "centre"\n', encoding="utf-8")  # receipts lie at the stations
+    for path in home.root.glob("station.db*"):
+        path.unlink()
+    shutil.rmtree(home.spool)
+    clock = ManualClock()
+    assert verify_home_summary(home, clock=clock).findings == []
+    with contextlib.closing(sqlite3.connect(home.catalogue_db)) as db:
+        listing = Digest(db.execute("select listing from dock").fetchone()[0])
+    path = in_vault(home.vault, listing)
+    path.unlink()
+    assert found(home) == {"STO-061": {f"vault/sha256/{listing.hex}"}}
+    rebuild(home)
+    assert verify_home_summary(home, clock=clock).exit_code == 0  # announced, and it may be on its way
+    clock.advance(25 * 3600)
+    result = verify_home_summary(home, clock=clock)
+    on_its_way = hashlib.sha256(ON_ITS_WAY).hexdigest()
+    assert {(each.code, each.severity, each.subject) for each in result.findings} == {
+        ("STO-051", Severity.FAULT, f"vault/sha256/{name}") for name in (listing.hex, on_its_way)
+    }
+
+
 def test_a_truncated_and_a_longer_vault_file_are_damage(home: HomePaths) -> None:
     digest = hashlib.sha256(FILMS[b"DCIM/0002.MP4"]).hexdigest()
     path = home.vault / "sha256" / digest[:2] / digest[2:4] / digest
@@ -202,6 +231,52 @@ def test_a_catalogue_that_differs_is_only_a_note(home: HomePaths) -> None:
         result = verify_home_summary(home)
         assert [finding.code for finding in result.findings] == ["STO-072"]
         assert result.exit_code == 0
+
+
+CATALOGUE_ROWS = [
+    ("item", "update item set size_bytes = size_bytes + 1 where size_bytes > 9000"),
+    ("item", "update item set recording_place = 7 where size_bytes > 9000"),
+    ("item", "delete from item where size_bytes > 9000"),
+    ("item", "update item set received_index = null where size_bytes > 9000"),
+    ("tag", "insert into tag values ('" + "0" * 32 + "', 'case', 'A-2', 3)"),
+    ("mark", "insert into mark values ('" + "0" * 32 + "', 'secret', 1, 3)"),
+    ("event", "update event set wall_unix_ms = wall_unix_ms + 1 where log_index = 4"),
+    ("event_blob", "delete from event_blob where log_index = 4"),
+    ("source", "update source set seq = seq - 1 where source = 'station-1'"),
+    ("enrolled_key", "delete from enrolled_key where role = 'station'"),
+    ("blob", "delete from blob where verified_unix_ms is null"),
+    ("blob", "update blob set size_bytes = 3 where verified_unix_ms is null"),
+    ("recording", "delete from recording where size_bytes > 9000"),
+    ("dock", "update dock set file_count = 77"),
+    ("dock_entry", "delete from dock_entry"),
+]
+
+
+@pytest.mark.parametrize(("table", "change"), CATALOGUE_ROWS)
+def test_a_row_of_the_catalogue_that_was_altered_is_found_and_cured_by_rebuild(
+    home: HomePaths, table: str, change: str
+) -> None:
+    with contextlib.closing(sqlite3.connect(home.catalogue_db)) as db:
+        assert db.execute(change).rowcount
+        db.commit()
+    result = verify_home_summary(home, workers=1)
+    told = [(finding.code, finding.severity, finding.details["table"]) for finding in result.findings]
+    assert ("STO-072", Severity.FAULT, table) in told
+    assert result.exit_code == 1
+    rebuild(home)
+    assert verify_home_summary(home, workers=1).findings == []
+
+
+def test_a_catalogue_that_is_behind_log_and_vault_is_at_no_fault(home: HomePaths) -> None:
+    with contextlib.closing(sqlite3.connect(home.catalogue_db)) as db:
+        db.execute("insert into stale_recorder select distinct recorder_id from item where true on conflict do nothing")
+        db.execute("update item set recording_id = null, recording_place = null")
+        db.execute("delete from recording")
+        db.execute("delete from dock_entry")
+        db.execute("update dock set is_read = 0")
+        db.execute("update blob set verified_unix_ms = null where digest in (select listing from dock)")
+        db.commit()
+    assert verify_home_summary(home, workers=1).findings == []
 
 
 def test_a_log_set_back_is_found_by_those_who_saw_it_larger(home: HomePaths, key: FakeStation) -> None:
