@@ -44,10 +44,10 @@ def test_a_file_that_grows_does_not_have_the_dock_folders_scanned_with_every_blo
 
         def looks() -> bool:
             service._look_at_folders(dock.clock.mono())
-            return bool(service._root_looks._under_way | service._state_looks._under_way)
+            return any(each._under_way or each._ended for each in (service._root_looks, service._state_looks))
 
         put(tmp_path / "dock", "1.mp4", b"1")
-        wait_until(lambda: looks() or service._places)
+        wait_until(lambda: not looks() and service._places)
         first = state_after(b"12")
         assert state_after(b"123") == first
         dock.clock.advance(1.0)
