@@ -2,7 +2,7 @@
 
 All or nothing. A package that lacks one file of a recording looks whole to whoever did not ask for it, so anything that
 is not what was signed stops it: everything asked for is read all the same, and all that is wrong is told. What is sound
-can be exported by itself. `verify/verify.pyz` is left out as long as there is no verifier in one file to put there.
+can be exported by itself.
 """
 
 import os
@@ -33,6 +33,7 @@ from host_io.clock import SystemClock
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
 from host_io.trust import Trust, centre_key_path, read_trust, trust_bytes
+from outside_verifier.build import pyz_bytes
 
 MAX_WORDS = 2000
 _PAGES = ("HOW-TO-VERIFY.md", "怎样验证.md")
@@ -223,6 +224,7 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust) -> None:
     for source in (trust.centre, *trust.stations):
         if len(source.key) == ED25519_KEY_BYTES:
             bag.put(f"trust/submit-{source.id}.pub", ssh_public_key(source.key, name=source.id))
+    bag.put("verify/verify.pyz", pyz_bytes())
     for page in _PAGES:
         bag.put(page, resources.files("evidence_store").joinpath("package_pages", page).read_bytes())
 

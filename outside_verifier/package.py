@@ -69,12 +69,16 @@ class _Verification:
         self._check_bytes(progress)
         own = self._read_trust()
         trust = self._known or own
+        listed, items = self._read_contents()
+        with_blocks = {item["file"] for item in items} if trust is not None else set()  # told later, MiB by MiB
+        for path in sorted(self._altered & self._bag.sizes.keys() - with_blocks):
+            if path.startswith("data/footage/"):
+                self._result.add("PKG-005", path)
         if trust is None:
             return  # told already; without any key nothing more can be said
         self._keys = trust.by_id
         self._result.keys = {"log": trust.log.id, **{name: key.id for name, key in trust.sources.items()}}
         signed = self._check_signed(trust)
-        listed, items = self._read_contents()
         self._check_checkpoints(trust, signed)
         for index in sorted(listed | self._indexes()):
             self._check_event(index, trust)
@@ -129,8 +133,8 @@ class _Verification:
             self._checked["bytes"] += self._bag.sizes[path]
             if self._bag.digests[path] != self._named[path]:
                 self._altered.add(path)
-                if not path.startswith("data/footage/") or path.endswith(".chunks"):
-                    self._result.add("PKG-005", path)  # of footage it is told later, with the MiB that are damaged
+                if not path.startswith("data/footage/"):
+                    self._result.add("PKG-005", path)
 
     # ---------------------------------------------------------------------------------------------- keys, signature
 
@@ -146,9 +150,7 @@ class _Verification:
         """Compare the package's keys with the outsider's, and its key files with its trust.json (PKG-012)."""
         for wrong in differences(own, self._known, self._speakers()) if self._known is not None else []:
             self._result.add("PKG-012", TRUST, "trust.differs", key=wrong)
-        expected: dict[str, bytes | None] = {}
-        for key_id, key in own.all_keys.items():
-            expected[f"data/trust/keys/{key_id}.pem"] = key.pem()
+        expected = {f"data/trust/keys/{key_id}.pem": key.pem() for key_id, key in own.all_keys.items()}
         for name, key in own.sources.items():
             if key.is_ed25519:
                 expected[f"data/trust/submit-{name}.pub"] = f"{key.ssh_line()} {name}\n".encode()

@@ -31,9 +31,8 @@ class Trust:
 
     @property
     def all_keys(self) -> dict[str, Key]:
-        """Return all keys by id."""
-        witnesses = [signer.key for signer in self.witnesses.witnesses.values()]
-        return {key.id: key for key in (self.log, *self.sources.values(), *witnesses)}
+        """Return the keys of everybody who may sign events, and the log's."""
+        return {self.log.id: self.log, **self.by_id}
 
 
 def parse_trust(data: bytes) -> Trust:
@@ -58,7 +57,9 @@ def parse_trust(data: bytes) -> Trust:
         sources,
         parse_policy(text_of(document["witnesses"], "witnesses", 1 << 16)),
     )
-    if not log.is_ed25519 or len(trust.all_keys) != 1 + len(sources) + len(trust.witnesses.witnesses):
+    witnesses = trust.witnesses.witnesses.values()
+    each_key = {*trust.all_keys, *(signer.key.id for signer in witnesses)}
+    if not log.is_ed25519 or len(each_key) != 1 + len(sources) + len(witnesses):
         raise RefusedError("trust")
     return trust
 

@@ -204,7 +204,6 @@ class EvidenceStory:
             **{f"blobs/{digest}": data for digest, data in self.blobs.items()},
         }
         keys = [self.trust.log_key, *(each.key for each in (self.trust.centre, *self.trust.stations))]
-        keys += [each.key.public_key for each in self.trust.witnesses.witnesses]
         for key in keys:
             files[f"trust/keys/{sha(key)}.pem"] = public_key_pem(key)
         for each in (self.trust.centre, *self.trust.stations):
