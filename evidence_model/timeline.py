@@ -88,11 +88,12 @@ class Recording:
 
     segments: tuple[Segment, ...]
     findings: tuple[TimelineFinding, ...]
+    known_as: RecordingId | None = None  # where the short id is another recording's already
 
     @property
     def id(self) -> RecordingId:
-        """Return the id that follows from the first file."""
-        return recording_id_of(self.segments[0].asset_id)
+        """Return the id that it is known by, else the one that follows from the first file."""
+        return self.known_as or recording_id_of(self.segments[0].asset_id)
 
     @property
     def recorder_id(self) -> RecorderId:

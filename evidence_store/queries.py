@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from evidence_model.ids import AssetId
+from evidence_model.ids import AssetId, RecordingId
 from evidence_model.instants import from_unix_ms, unix_ms
 from evidence_model.names import display_name
 from evidence_model.timeline import Irregularity, Recording, TimelineFinding
@@ -139,7 +139,10 @@ def timeline(
     """Return recordings as the pure timeline has them, earliest first: one, those of a recorder, or all."""
     if recording is not None:
         segments = tuple(segment_of(row) for row in _items(db, recording))
-        return (Recording(segments=segments, findings=tuple(_findings(db, recording))),) if segments else ()
+        if not segments:
+            return ()
+        known_as = RecordingId(recording)
+        return (Recording(segments=segments, findings=tuple(_findings(db, recording)), known_as=known_as),)
     query = "select recording_id from recording order by sort_unix_ms, recording_id"
     parameters: tuple[str, ...] = ()
     if recorder is not None:

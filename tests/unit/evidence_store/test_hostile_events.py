@@ -174,6 +174,8 @@ def test_recordings_whose_short_ids_are_the_same_are_two_recordings_in_every_ord
     assert centre.catalogue.db.execute(ids).fetchall() == live
     for row in live:
         assert queries.show_recording(centre.catalogue.db, row["recording_id"]).segments[0].asset_id == row["asset_id"]
+    drawn = queries.timeline(centre.catalogue.db)
+    assert {each.segments[0].asset_id: each.id for each in drawn} == {row[0]: row[1] for row in live}
     assert odd(centre) == set()
 
 
