@@ -1,6 +1,7 @@
 """The ingest daemon over a real broker and a centre that gives true receipts: nothing lost, no false belief."""
 
 import json
+import logging
 import os
 import random
 import signal
@@ -414,8 +415,14 @@ def test_it_starts_stops_cleanly_and_lets_no_second_one_in(place: Place) -> None
     ],
 )
 def test_what_is_wrong_at_the_start_is_one_code_and_one_exit_status(
-    tmp_path: Path, spoil: Callable[[Home], object], status: int, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    spoil: Callable[[Home], object],
+    status: int,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # `main` sends the process's log lines to what is standard error now: another test's threads would find it closed.
+    monkeypatch.setattr(logging.root, "handlers", list(logging.root.handlers))
     home = make_home(tmp_path / "home")
     assert stat.S_IMODE(home.paths.keys.stat().st_mode) == 0o700
     spoil(home)
