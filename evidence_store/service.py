@@ -40,6 +40,7 @@ BATCH_MESSAGES = 512
 QUEUE_MESSAGES = 8192
 _PUT_SECONDS = 20.0
 _WAIT_SECONDS = 1.0
+_STOP_SECONDS = 2.0
 _SENDING_PAUSE_SECONDS = 0.002
 _MOMENT_SECONDS = 5.0
 _CHORE_SHARE = 4  # under load a chore may take one part of its time in so many
@@ -205,7 +206,7 @@ class StoreService:
         }
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop`; the batch in hand is finished.
+        """Work until `stop`; then what has come already is worked off, for a moment at most.
 
         Raises:
             DamageError: the log contradicts itself; nothing more is signed.
@@ -216,6 +217,10 @@ class StoreService:
             while not stop.is_set():
                 self._notifier.alive()
                 is_busy = self._turn(wait_seconds=0.0 if is_busy else _WAIT_SECONDS)
+            # The broker has our word for what waits here and keeps none of it: stations would ask in vain for a while.
+            until = self._clock.mono() + _STOP_SECONDS
+            while (self._next is not None or not self._inbox.is_empty) and self._clock.mono() < until:
+                self._turn(wait_seconds=0.0)
         finally:
             self.worker.stop()
 

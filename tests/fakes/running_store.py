@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Self
 
@@ -86,8 +88,14 @@ class StationLink:
 
     def send(self, raws: Sequence[bytes]) -> None:
         """Send envelopes once; whether anybody hears them is not known."""
+        topic = station_topic(SITE, self.station.id, Channel.EVENTS)
+        on_their_way: deque[Future[None]] = deque()
         for raw in raws:
-            self._link.publish(station_topic(SITE, self.station.id, Channel.EVENTS), self.station.wire(raw)).result(20)
+            while self._link.room == 0 and on_their_way:
+                on_their_way.popleft().result(20)
+            on_their_way.append(self._link.publish(topic, self.station.wire(raw)))
+        for acknowledged in on_their_way:
+            acknowledged.result(20)
 
     def hand_over(self, content: bytes) -> None:
         """Put bytes where a link would, unless they lie there or in the vault."""

@@ -124,6 +124,27 @@ def test_what_the_vault_found_while_the_disk_was_full_is_not_forgotten(
     assert running.service.report()["status"] == "ok"
 
 
+def test_what_came_before_a_stop_is_logged_and_answered(
+    tmp_path: Path, station: FakeStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
+        running = Running(centre)
+        raws = [station.says() for _ in range(2 * service_module.BATCH_MESSAGES)]
+        for raw in raws:
+            running.say(station, raw)
+        running.stop.set()
+        running.service.run(running.stop)
+        assert running.service.report()["logged"] == str(len(raws))
+        assert len(running.line.receipts(station)) >= running.line.room
+
+        monkeypatch.setattr(service_module, "_STOP_SECONDS", 0.0)  # who floods us does not keep us from stopping
+        running = Running(centre)
+        running.say(station, station.says())
+        running.stop.set()
+        running.service.run(running.stop)
+        assert running.service.report()["logged"] == "0"
+
+
 def test_while_the_link_is_down_answers_are_dropped_and_given_again_on_asking(
     running: Running, station: FakeStation
 ) -> None:
