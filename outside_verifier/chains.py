@@ -21,14 +21,13 @@ class Logged:
 
 def check_items(events: Iterable[Logged], said: Mapping[str, Mapping[str, tuple[int, str]]], result: Result) -> None:
     """Check each item's chains (PKG-040); `said`: by item and source the number and hash at its end."""
-    chains: dict[tuple[str, str], list[tuple[Link, Logged]]] = {}
+    chains: dict[str, dict[str, list[tuple[Link, Logged]]]] = {item: {} for item in said}
     for each in events:
         if each.event.item is not None and each.event.item.id in said:
-            place = (each.event.item.id, each.event.source.id)
-            chains.setdefault(place, []).append((each.event.item, each))
+            chains[each.event.item.id].setdefault(each.event.source.id, []).append((each.event.item, each))
     for item, ends in said.items():
-        for source in {*ends, *(source for of, source in chains if of == item)}:
-            chain = sorted(chains.get((item, source), []), key=lambda pair: (pair[0].seq, pair[1].index))
+        for source in sorted({*ends, *chains[item]}):
+            chain = sorted(chains[item].get(source, []), key=lambda pair: (pair[0].seq, pair[1].index))
             wrong = _why_broken(chain)
             seq, last = ends.get(source, (0, ""))
             if not wrong and (not chain or (chain[-1][0].seq, chain[-1][1].hash.hex()) != (seq, last)):

@@ -10,7 +10,7 @@ from . import notes, sigsum
 from .bag import Bag, SayProgress, is_safe, open_bag
 from .chains import Logged, check_items, check_sources
 from .contents import read_package, read_signed
-from .event import parse_event
+from .event import Event, parse_event
 from .findings import Result
 from .keys import Key
 from .merkle import check_consistency
@@ -86,8 +86,12 @@ class _Verification:
             self._check_keys(own)
         check_items(self._events.values(), {item["id"]: item["chains"] for item in items}, self._result)
         check_sources(self._events.values(), self._result)
+        about: dict[str, list[Event]] = {item["id"]: [] for item in items}
+        for each in self._events.values():
+            if each.is_proved and each.event.item is not None and each.event.item.id in about:
+                about[each.event.item.id].append(each.event)
         for item in items:
-            self._check_item(item)
+            self._check_item(item, about[item["id"]])
         self._check_blobs(items)
         self._check_what_belongs(items, trust)
 
@@ -354,8 +358,8 @@ class _Verification:
 
     # ---------------------------------------------------------------------------------------------- items
 
-    def _check_item(self, item: dict[str, Any]) -> None:
-        about = [each.event for each in self._events.values() if each.is_proved and _is_about(each, item["id"])]
+    def _check_item(self, item: dict[str, Any], about: list[Event]) -> None:
+        """Check one item against the proved events about it."""
         named = {(blob.sha256, blob.size_bytes) for event in about for blob in event.blobs if blob.role == "footage"}
         subjects = {event.subject_sha256 for event in about if event.kind == "footage.pulled"}
         stated = (item["sha256"], item["size_bytes"])
@@ -385,7 +389,7 @@ class _Verification:
             }
         )
 
-    def _check_footage(self, item: dict[str, Any], about: list[Any], *, is_whole: bool) -> None:
+    def _check_footage(self, item: dict[str, Any], about: list[Event], *, is_whole: bool) -> None:
         path, chunks = item["file"], item["chunks"]
         is_altered = path in self._altered
         lists = {blob.sha256 for event in about for blob in event.blobs if blob.role == "chunks"}
@@ -480,10 +484,6 @@ class _Verification:
 
     def _speakers(self) -> set[str]:
         return {each.event.source.id for each in self._events.values()}
-
-
-def _is_about(each: Logged, item_id: str) -> bool:
-    return each.event.item is not None and each.event.item.id == item_id
 
 
 def _raw_name(path_hex: object) -> str:

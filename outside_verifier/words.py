@@ -102,7 +102,7 @@ CODES: dict[str, dict[str, str]] = {
         "fix_en": "the log may have been rewritten; keep both checkpoints and tell the auditor",
     },
     "PKG-034": {
-        "zh": "共同签名检查点的见证人不够",
+        "zh": "联署检查点的见证方不够",
         "en": "too few of the witnesses that are asked for cosigned the checkpoint",
         "fix_zh": "向出具单位要一份等到见证之后制作的",
         "fix_en": "ask whoever made it for one that was made after the witnesses had cosigned",
@@ -180,7 +180,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "note.unsigned": ("没有已知密钥的签名", "no known key signed it"),
     "checkpoint": ("不是这个日志的检查点", "not a checkpoint of this log"),
     "policy": ("不是规定的见证规则", "not a witness policy in its one form"),
-    "witnesses": ("{count} 个见证人签名，少于 {quorum} 的要求", "{count} cosigned, {quorum} asks for more"),
+    "witnesses": ("{count} 个见证方联署，少于 {quorum} 的要求", "{count} cosigned, {quorum} asks for more"),
     "proof.form": ("证明的格式不对", "the proof is not in its form"),
     "proof.half": ("检查点和一致性证明缺一", "of checkpoint and consistency proof one is missing"),
     "proof.index": ("{size} 个条目里没有第 {index} 个", "there is no leaf {index} in a tree of {size}"),
@@ -280,12 +280,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not proved: the time of day. Numbers and log prove the order; the hour is what station and centre said",
     ),
     "limit.log": (
-        "不能证明：日志只有一副面孔。这份公钥文件不要求见证人签名，请与别处保存的检查点比较",
+        "不能证明：日志只有一副面孔。没有见证方，请与别处保存的检查点比较",
         "Not proved: that everybody was shown the same log. There is no witness; compare checkpoints kept elsewhere",
     ),
     "limit.witnessed": (
-        "日志只有一副面孔，由见证人 {witnesses} 担保：他们不是同谋，这才成立",
-        "That everybody was shown the same log rests on the witnesses {witnesses}: on their not being in league",
+        "日志只有一副面孔，这由见证方 {witnesses} 担保：请查明他们是谁的",
+        "That everybody was shown the same log rests on the witnesses {witnesses}: ask whose they are",
     ),
     "limit.person": (
         "不能证明：是哪个人。个人密钥尚未启用，标注和说明是机器代签的",

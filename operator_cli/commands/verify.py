@@ -7,20 +7,26 @@ from evidence_model.sizes import people_size
 from evidence_store.fsck import verify_home_summary
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
-from operator_cli.errors import NotThereError
+from operator_cli.errors import NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit
-from operator_cli.group import PATH, argument, command
+from operator_cli.group import PATH, argument, command, option
 from operator_cli.invocation import Invocation
+from operator_cli.package_check import is_package, verify_package
 from operator_cli.progress_line import ProgressLine, duration_text
 
 _SHOWN_FINDINGS = 50
 
 
 @command("verify")
+@option("--trust", type=PATH, metavar="FILE", default=None)
 @argument("path", type=PATH, required=False)
-def verify(invocation: Invocation, *, path: Path | None) -> int:
-    """Verify a whole home offline: 0 all agrees, 1 a fault, 5 damage; what is wrong is named with its code."""
+def verify(invocation: Invocation, *, path: Path | None, trust: Path | None) -> int:
+    """Verify a home or a package offline: 0 all agrees, 1 a fault, 5 damage; what is wrong is named with its code."""
     paths = HomePaths(path.absolute()) if path is not None else invocation.paths
+    if is_package(paths.root):
+        return verify_package(invocation, paths.root, trust)
+    if trust is not None:
+        raise WrongUsageError(invocation.texts("verify.trust_of_home"))
     if not paths.root.is_dir() or not (paths.config.exists() or paths.trust.exists()):
         raise NotThereError(invocation.texts("verify.no_home", path=paths.root))
     clock = SystemClock()
