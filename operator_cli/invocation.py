@@ -103,6 +103,11 @@ class Invocation:
         else:
             self._give(self.out, people)
 
+    def tell_if_cut(self, found: int, limit: int) -> None:
+        """Tell people that a list holds fewer than were found."""
+        if found > limit:
+            self.say("list.cut", count=limit)
+
     def document(self, document: object) -> None:
         """Write one JSON document (one line, so that several make a stream)."""
         self._give(self.out, [json.dumps(document, ensure_ascii=False)], form=safe_json)

@@ -1,6 +1,6 @@
 """Instants as people of the unit read them: in the home's zone, to the second."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evidence_model.errors import UsageError
@@ -39,18 +39,22 @@ def clock_time(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).strftime("%H:%M:%S")
 
 
-def parse_people_time(text: str, zone: ZoneInfo, *, option: str) -> datetime:
+def parse_people_time(text: str, zone: ZoneInfo, *, option: str, day_ends: bool = False) -> datetime:
     """Read `2026-11-22`, `2026-11-22T10:00` or `2026-11-22 10:00:05` as the wall time of the zone.
+
+    A day alone is its beginning, or its end if `day_ends`.
 
     Raises:
         NoTimeError: it is none of these.
     """
     form = text.strip().replace("：", ":").replace(" ", "T")  # as a Chinese keyboard has it
-    if len(form) == _DATE_LENGTH:
+    is_day = len(form) == _DATE_LENGTH
+    if is_day:
         form += "T00:00:00"
     elif len(form) == _MINUTE_LENGTH:
         form += ":00"
     try:
-        return WallTime(form).at(zone)
+        at = WallTime(form).at(zone)
     except MalformedWallTimeError as error:
         raise NoTimeError(f"{option} {text!r}") from error
+    return at + timedelta(days=1) if is_day and day_ends else at

@@ -39,7 +39,11 @@ def log(invocation: Invocation, *, asset: str | None, recording: str | None, lim
     config = _of_a_store(invocation)
     zone = zone_of(config.zone)
     with contextlib.closing(queries.open_catalogue(invocation.paths)) as db:
-        entries = queries.custody_log(db, asset_id=asset, recording_id=recording, limit=limit)
+        if recording is not None:
+            recording = queries.show_recording(db, recording).summary.id
+        found = queries.custody_log(db, asset_id=asset, recording_id=recording, limit=limit + 1)
+    invocation.tell_if_cut(len(found), limit)
+    entries = found[:limit] if asset or recording else found[-limit:]  # of the whole log the newest
     rows = [
         (
             str(entry.index),

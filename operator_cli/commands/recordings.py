@@ -15,6 +15,7 @@ from evidence_store import queries
 from evidence_store.queries import RecordingDetail, RecordingFilter, RecordingSummary
 from operator_cli.commands.recordings_words import mark, note, tag
 from operator_cli.display import table
+from operator_cli.errors import NotThereError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import argument, group, option, subcommand
 from operator_cli.home_catalogue import home_catalogue
@@ -57,15 +58,17 @@ def list_(
     zone = zone_of(config.zone)
     pack = shipped_pack(config.policy)
     wanted = RecordingFilter(
-        recorder=recorder,
         since_at=parse_people_time(since, zone, option="--since") if since else None,
-        until_at=parse_people_time(until, zone, option="--until") if until else None,
+        until_at=parse_people_time(until, zone, option="--until", day_ends=True) if until else None,
         tags={"case": case} if case else {},
         text=text,
-        limit=limit,
+        limit=limit + 1,
     )
     with home_catalogue(invocation.paths, config) as db:
+        wanted = replace(wanted, recorder=_recorder(db, recorder))
         found = list(_lacking_tags(db, wanted, pack)) if untagged else queries.list_recordings(db, wanted)
+    invocation.tell_if_cut(len(found), limit)
+    shown = found[:limit]
     texts = invocation.texts
     rows = [
         (
@@ -79,14 +82,14 @@ def list_(
             one.tags.get("case", "") or texts("recordings.no_case"),
             str(one.finding_count or ""),
         )
-        for one in found
+        for one in shown
     ]
     heads = tuple(
         texts(f"recordings.head.{name}")
         for name in ("id", "start", "length", "recorder", "files", "size", "state", "case", "findings")
     )
     people = table(rows, heads=heads, right=(2, 4, 5, 8)) if rows else [texts("recordings.none")]
-    invocation.answer([{**one.as_json(), "missing_tags": missing_tags(one.tags, pack)} for one in found], people)
+    invocation.answer([{**one.as_json(), "missing_tags": missing_tags(one.tags, pack)} for one in shown], people)
     return Exit.DONE
 
 
@@ -117,7 +120,7 @@ def timeline(invocation: Invocation, *, id_: str | None, recorder: str | None) -
     people: list[str] = []
     with home_catalogue(invocation.paths, config) as db:
         wanted = queries.show_recording(db, id_).summary.id if id_ else None
-        for recording in queries.timeline(db, recorder=recorder, recording=wanted):
+        for recording in queries.timeline(db, recorder=_recorder(db, recorder), recording=wanted):
             said = queries.show_recording(db, recording.id).notes
             documents.append(recording_as_json(recording, explanations(recording, said)))
             notes = explanations(recording, said, reasons=words)
@@ -166,6 +169,22 @@ def recording_as_json(recording: Recording, notes: Mapping[int, str]) -> dict[st
             for finding in recording.findings
         ],
     }
+
+
+def _recorder(db: sqlite3.Connection, name: str | None) -> str | None:
+    """Return the one recorder whose id is this or begins so.
+
+    Raises:
+        NotThereError: there is none, or more than one.
+    """
+    if name is None:
+        return None
+    rows = db.execute("select distinct recorder_id from recording order by recorder_id")
+    ids: list[str] = [row["recorder_id"] for row in rows]
+    found = [each for each in ids if each == name] or [each for each in ids if each.startswith(name)]
+    if len(found) != 1:
+        raise NotThereError(f"--recorder {name}" + (f" ({' '.join(found[:5])})" if found else ""))
+    return found[0]
 
 
 def _lacking_tags(db: sqlite3.Connection, wanted: RecordingFilter, pack: Pack) -> Iterator[RecordingSummary]:

@@ -132,6 +132,36 @@ def test_a_confidentiality_mark_can_be_set_and_taken_away(station: Workstation) 
     assert "trade_secret" not in answer(station, "recordings", "show", recording)["marks"]
 
 
+def test_a_list_that_is_cut_short_says_so_and_one_that_is_whole_does_not(station: Workstation) -> None:
+    for command in ("recordings list", "recordings list --untagged", "custody log"):
+        whole = answer(station, *command.split())
+        cut = station.evidock("--json", *command.split(), "--limit", str(len(whole) - 1))
+        assert (len(json.loads(cut.stdout)), "--limit" in cut.stderr) == (len(whole) - 1, True)
+        assert station.evidock("--json", *command.split(), "--limit", str(len(whole))).stderr == ""
+
+
+def test_the_beginning_of_an_id_is_enough_wherever_an_id_is_asked_for(station: Workstation) -> None:
+    recording = longest(station)
+    [recorder] = answer(station, "recorder", "list")
+    whole = answer(station, "custody", "log", "--recording", recording)
+    assert whole
+    assert answer(station, "custody", "log", "--recording", recording[:8]) == whole
+    assert answer(station, "recordings", "list", "--recorder", recorder["id"][:8]) == answer(
+        station, "recordings", "list"
+    )
+    assert answer(station, "recordings", "timeline", "--recorder", recorder["id"][:8])
+    for words in ("custody log --recording", "recordings list --recorder", "recordings timeline --recorder"):
+        assert answer(station, *words.split(), "nobody", code=2)["error"]["code"] in {"CLI-002", "STO-080"}
+
+
+def test_a_day_given_as_the_end_is_within(station: Workstation) -> None:
+    timed = [one for one in answer(station, "recordings", "list") if one["start_at"]]
+    day = max(datetime.fromisoformat(one["start_at"]) for one in timed).astimezone(ZoneInfo("Asia/Shanghai")).date()
+    until = answer(station, "recordings", "list", "--since", str(day), "--until", str(day))
+    assert until == answer(station, "recordings", "list", "--since", str(day))
+    assert answer(station, "recordings", "list", "--until", f"{day}T00:00", "--since", str(day)) == []
+
+
 LISTS = ("recorder list", "recorder profiles", "recordings list", "custody log", "custody keys", "policy list")
 DOCUMENTS = ("status", "doctor", "custody checkpoint", "policy show", "report reconciliation")
 
