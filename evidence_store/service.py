@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from evidence_model.errors import RefusedError, UnavailableError
+from evidence_model.errors import EvidockError, RefusedError, UnavailableError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
@@ -196,7 +196,7 @@ class StoreService:
         self._greet.set()
 
     def report(self) -> dict[str, str]:
-        """Return what `/healthz` says."""
+        """Return what `/healthz` says to everybody: the code of a problem, not the paths in its text."""
         return {
             "status": "waiting" if self._problem else "ok",
             "problem": self._problem,
@@ -291,12 +291,13 @@ class StoreService:
 
     def _stumble(self, error: Exception) -> None:
         """Say once that something is missing (room on the disk); the work goes on when it is there again."""
+        code = error.code if isinstance(error, EvidockError) else LogFullError.code
         if not self._problem:
-            logs.event(_LOG, "store.waiting", level=logging.ERROR, code=LogFullError.code, problem=str(error))
+            logs.event(_LOG, "store.waiting", level=logging.ERROR, code=code, problem=str(error))
             self._notifier.status(str(error))
             with contextlib.suppress(sqlite3.Error):  # the same disk may hold the book
                 self._book.note(Finding(LogFullError.code, Severity.FAULT, "log"))
-        self._problem = str(error)
+        self._problem = code
 
     def _spend_spare_time(self, *, is_loaded: bool) -> bool:
         """Do one chore if there is time; True if there is more to do at once."""

@@ -110,7 +110,7 @@ def test_what_the_vault_found_while_the_disk_was_full_is_not_forgotten(
     def full(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         if path.parent.name == "stage":
             tried.set()
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
         original(path, data, mode=mode)
 
     with monkeypatch.context() as patch:
@@ -120,6 +120,8 @@ def test_what_the_vault_found_while_the_disk_was_full_is_not_forgotten(
         assert tried.wait(20)
         wait_for(lambda: running.service.report()["status"] == "waiting", what="a word on it")
         assert running.line.receipts(station) == set()
+        assert str(running.centre.paths.root) not in str(running.service.report())  # anybody may ask
+        assert running.service.report()["problem"].startswith("STO-")
     wait_for(lambda: envelope_hash(raw) in running.line.receipts(station), what="the receipt")
     assert running.service.report()["status"] == "ok"
 
