@@ -32,6 +32,7 @@ LIFE = timedelta(days=7)  # a slow line may need days; each piece that arrives c
 DONE_LIFE = timedelta(hours=24)
 FLUSH_BYTES = 64 << 20
 MAX_OPEN_A_STATION = 256  # each takes two inodes; a station works on two at a time
+_END_SECONDS = 5.0  # within these whoever wrote the last byte has left
 READ_AT_ONCE_BYTES = 1 << 30  # as much as is read while its sender waits for an answer
 
 
@@ -93,6 +94,7 @@ class Uploads:
         self._vault = vault
         self._clock = clock
         self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
         self._writing: set[str] = set()
         self._open: dict[str, SourceId] = {}  # those that grow
 
@@ -168,14 +170,16 @@ class Uploads:
             UploadBusyError: somebody writes to it, who would bring it back.
         """
         with self._claimed(upload.id):
-            self._write(replace(upload, state=UploadState.GONE, expires_at=self._clock.now() + DONE_LIFE))
-            self._part(upload.id).unlink(missing_ok=True)
+            self._end(upload)
 
     def refused(self, digest: Digest) -> None:
         """The bytes that came under this digest were not its own: whoever asks is to begin again."""
         for upload in self._records():
-            if upload.digest == digest and upload.state is UploadState.DONE:
-                self.terminate(upload)
+            if upload.digest == digest and upload.offset_bytes == upload.length_bytes:
+                with contextlib.suppress(UploadBusyError), self._claimed(upload.id, wait_seconds=_END_SECONDS):
+                    ended = self._read(upload.id)  # whoever wrote its last byte has said now that it is done
+                    if ended is not None and ended.state is UploadState.DONE:
+                        self._end(ended)
 
     def expire(self) -> int:
         """Remove what expired; return how many records went."""
@@ -204,17 +208,22 @@ class Uploads:
         return self._part(upload.id)
 
     @contextlib.contextmanager
-    def _claimed(self, upload_id: str) -> Iterator[None]:
+    def _claimed(self, upload_id: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
         """Keep everybody else from writing to an upload while the block runs."""
-        with self._lock:
-            if upload_id in self._writing:
+        with self._freed:
+            if not self._freed.wait_for(lambda: upload_id not in self._writing, wait_seconds):
                 raise UploadBusyError("another request writes to this upload; ask again for its offset")
             self._writing.add(upload_id)
         try:
             yield
         finally:
-            with self._lock:
+            with self._freed:
                 self._writing.discard(upload_id)
+                self._freed.notify_all()
+
+    def _end(self, upload: Upload) -> None:
+        self._write(replace(upload, state=UploadState.GONE, expires_at=self._clock.now() + DONE_LIFE))
+        self._part(upload.id).unlink(missing_ok=True)
 
     def _make_place(self, station: SourceId) -> None:
         """Let the uploads of a station that nothing came to for longest go, so that it can have only so many."""

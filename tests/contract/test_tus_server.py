@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -272,6 +273,17 @@ def test_an_upload_that_is_being_written_is_not_terminated_and_not_brought_back(
         assert store.ask("DELETE", place).status == 423
     assert store.offset(place) == 2
     assert store.ask("DELETE", place).status == 204
+    assert store.ask("HEAD", place).status == 404
+
+
+def test_bytes_that_are_refused_before_their_sender_has_left_make_the_upload_begin_anew(store: Store) -> None:
+    place = store.ask("POST", f"{UPLOADS}/", Upload_Length="4", Upload_Metadata=named(b"true")).headers["location"]
+    upload = store.uploads.find(place.rpartition("/")[2], STATION)
+    refused = threading.Thread(target=store.uploads.refused, args=(upload.digest,))
+    with store.uploads._claimed(upload.id):  # as the writer of the last byte, who has still to say that it is done
+        store.uploads.note_progress(upload, 4)
+        refused.start()
+    refused.join(20)
     assert store.ask("HEAD", place).status == 404
 
 
