@@ -1,8 +1,9 @@
 """Writes a BagIt bag (RFC 8493, version 1.0, SHA-256) so that it is there whole or not at all.
 
-It grows in a hidden folder beside its place, `.<name>.evidock-part`. When everything in it is on the medium, the folder
-gets its name. Whatever dies before that leaves the hidden folder, which the next try empties. The four text files are
-written here and not by the library bagit.py (docs/adr/0007-own-bag-files.md); the tests have bagit.py read them.
+It grows in a hidden folder beside its place, `.<name>.evidock-part`. When everything in it is on the medium and was
+read back from there, the folder gets its name: there are sticks that forget what they took. Whatever dies before that
+leaves the hidden folder, which the next try empties. The four text files are written here and not by the library
+bagit.py (docs/adr/0007-own-bag-files.md); the tests have bagit.py read them.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
-from evidence_store.errors import PackageInWorkError
+from evidence_store.errors import PackageInWorkError, PackageMediumError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING, UNREADABLE, VAULT_FILE_ALTERED
 from host_io import durable
 
@@ -66,14 +67,14 @@ class Bag:
     def __init__(self, part: Path, target: Path) -> None:
         self._part = part
         self._target = target
-        self._digests: dict[str, str] = {}
+        self._digests: dict[str, str] = {}  # path in the bag → what was written there
         self._payload_bytes = 0
         self.is_published = False
 
     def put(self, name: str, data: bytes) -> None:
         """Add a small file."""
         self._write(f"data/{name}", data)
-        self._add(name, hashlib.sha256(data).hexdigest(), len(data))
+        self._payload_bytes += len(data)
 
     def copy(self, name: str, source: Path, digest: Digest, *, on_bytes: Callable[[int], None]) -> Finding | None:
         """Add a copy of a vault's file; if its medium does not give the digest, say why and add nothing.
@@ -92,15 +93,27 @@ class Bag:
             os.close(fd)
         finding = _finding(copied, source, digest)
         if finding is None:
-            self._add(name, digest.hex, size_bytes)
+            self._digests[f"data/{name}"] = digest.hex
+            self._payload_bytes += size_bytes
         else:
             target.unlink()
         return finding
 
-    def publish(self, info: Mapping[str, str], sign: Callable[[BagFigures], Mapping[str, bytes]]) -> BagFigures:
-        """Write the bag's own files and those that `sign` makes of its figures, and put it in its place for good."""
-        manifest = _lines({f"data/{name}": digest for name, digest in self._digests.items()})
-        oxum = {"Payload-Oxum": f"{self._payload_bytes}.{len(self._digests)}"}
+    def publish(
+        self,
+        info: Mapping[str, str],
+        sign: Callable[[BagFigures], Mapping[str, bytes]],
+        *,
+        on_bytes: Callable[[int], None],
+    ) -> BagFigures:
+        """Write the bag's own files and those that `sign` makes of its figures, and put it in its place for good.
+
+        Raises:
+            PackageMediumError: the medium does not give back what was written; nothing is in its place.
+        """
+        manifest = _lines(self._digests)
+        file_count = len(self._digests)
+        oxum = {"Payload-Oxum": f"{self._payload_bytes}.{file_count}"}
         tags = {
             "bag-info.txt": "".join(
                 f"{label}: {value}\n" for label, value in sorted({**info, **oxum}.items())
@@ -110,7 +123,7 @@ class Bag:
         }
         tagmanifest = _lines({name: hashlib.sha256(data).hexdigest() for name, data in tags.items()})
         figures = BagFigures(
-            file_count=len(self._digests),
+            file_count=file_count,
             payload_bytes=self._payload_bytes,
             manifest=Digest(hashlib.sha256(manifest).digest()),
             tagmanifest=Digest(hashlib.sha256(tagmanifest).digest()),
@@ -118,6 +131,7 @@ class Bag:
         for name, data in {**tags, "tagmanifest-sha256.txt": tagmanifest, **sign(figures)}.items():
             self._write(name, data)
         durable.sync_file_system(self._part)
+        self._read_back(on_bytes)
         # Power fails here: the hidden folder is whole, has no name that anybody takes for a package, and is made anew.
         durable.rename(self._part, self._target)
         # Power fails here: the package is there for good.
@@ -130,15 +144,25 @@ class Bag:
             durable.write_all(fd, data)
         finally:
             os.close(fd)
+        self._digests[name] = hashlib.sha256(data).hexdigest()
+
+    def _read_back(self, on_bytes: Callable[[int], None]) -> None:
+        """Return if the medium gives back every file as it was written."""
+        for name, expected in self._digests.items():
+            digest = hashlib.sha256()
+            try:
+                for block in durable.read_from_medium(self._part / name):
+                    digest.update(block)
+                    on_bytes(len(block))
+            except OSError as error:
+                raise PackageMediumError(f"{self._part / name}: {error.strerror}") from error
+            if digest.hexdigest() != expected:
+                raise PackageMediumError(f"{self._part / name}: it reads {digest.hexdigest()}, {expected} was written")
 
     def _place(self, name: str) -> Path:
         place = self._part / name
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
-
-    def _add(self, name: str, digest: str, size_bytes: int) -> None:
-        self._digests[name] = digest
-        self._payload_bytes += size_bytes
 
 
 def _lock(fd: int, part: Path) -> None:

@@ -192,6 +192,12 @@ class HeadUnwitnessedError(UnavailableError):
     code = "STO-088"
 
 
+class PackageMediumError(UnavailableError):
+    """The medium does not give back what was written to it; nothing is left there."""
+
+    code = "STO-089"
+
+
 # The program
 
 

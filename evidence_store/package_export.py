@@ -27,7 +27,6 @@ from evidence_store.errors import (
     TooManyWordsError,
 )
 from evidence_store.package_contents import PackageContents, gather
-from evidence_store.package_events import PackagedEvent
 from evidence_store.vault import Vault
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
@@ -97,6 +96,7 @@ def export_package(
         UsageError: no such recording, `out` exists or cannot be there, too many words.
         BytesNotArrivedError: something that belongs into it is not in the vault yet.
         PackageRoomError: it does not fit.
+        PackageMediumError: what was written cannot be read back.
         DamageError: the log cannot be read at all; lesser damage is in the result.
     """
     if len(recipient) > MAX_WORDS or len(basis) > MAX_WORDS:
@@ -111,10 +111,11 @@ def export_package(
     now = clock.now()
     package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
     contents, findings = gather(paths, trust, vault, recordings)
-    total = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
-    _check_room(place, total, contents.events)
+    copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
+    _check_room(place, contents, copy_bytes=copy_bytes, key_count=len(trust.stations))
+    on_bytes = _counter(2 * copy_bytes, progress)  # each byte is copied, then read back
     with bag_in_work(place) as bag:
-        findings += _copy_all(bag, vault, contents, progress=progress, total=total)
+        findings += _copy_all(bag, vault, contents, on_bytes)
         if findings:
             return PackageResult(out=place, id=package_id, findings=tuple(findings))
         _put_records(bag, contents, trust)
@@ -140,7 +141,7 @@ def export_package(
             "External-Identifier": package_id,
             "Source-Organization": trust.site,
         }
-        figures = bag.publish(info, sign)
+        figures = bag.publish(info, sign, on_bytes=on_bytes)
     return PackageResult(
         out=place,
         id=package_id,
@@ -166,18 +167,17 @@ def _place(out: Path, paths: HomePaths) -> Path:
     return place
 
 
-def _check_room(place: Path, copy_bytes: int, events: Sequence[PackagedEvent]) -> None:
-    records = sum(3 * len(event.envelope.raw) + _FILES_AN_EVENT * _BLOCK_BYTES for event in events)
-    needed = copy_bytes + records + _OTHER_BYTES
+def _check_room(place: Path, contents: PackageContents, *, copy_bytes: int, key_count: int) -> None:
+    records = sum(3 * len(event.envelope.raw) + _FILES_AN_EVENT * _BLOCK_BYTES for event in contents.events)
+    rounding = _BLOCK_BYTES * (len(contents.copies) + 2 * key_count)
+    needed = copy_bytes + records + rounding + _OTHER_BYTES
     usage = os.statvfs(place.parent)
     free = usage.f_bavail * usage.f_frsize
     if free < needed:
         raise PackageRoomError(f"{place.parent}: {needed} bytes are needed, {free} are free")
 
 
-def _copy_all(
-    bag: Bag, vault: Vault, contents: PackageContents, total: int, progress: SayProgress | None
-) -> list[Finding]:
+def _counter(total: int, progress: SayProgress | None) -> Callable[[int], None]:
     done = 0
 
     def on_bytes(count: int) -> None:
@@ -186,6 +186,10 @@ def _copy_all(
         if progress is not None:
             progress(done, max(total, done))
 
+    return on_bytes
+
+
+def _copy_all(bag: Bag, vault: Vault, contents: PackageContents, on_bytes: Callable[[int], None]) -> list[Finding]:
     found = (
         bag.copy(name, vault.path_of(digest), digest, on_bytes=on_bytes)
         for name, digest in contents.copies

@@ -103,6 +103,19 @@ def test_the_page_s_own_way_to_run_all_of_it_works(package: Path, tmp_path: Path
         assert done.returncode == 0, done.stderr
 
 
+def test_the_verifier_in_the_package_says_the_same(odd: Path, tmp_path: Path) -> None:
+    before = sorted(path.name for path in odd.rglob("*"))
+    trust = tmp_path / "trust.json"
+    trust.write_bytes((odd / "data/trust/trust.json").read_bytes())
+    command = [sys.executable, "-I", "-S", "data/verify/verify.pyz", ".", "--trust", str(trust), "--json"]
+    done = subprocess.run(command, cwd=odd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in odd.rglob("*")) == before, "it writes into the package"
+    flipped = Path(shutil.copytree(odd, tmp_path / "flipped"))
+    flip_film(flipped)
+    assert subprocess.run(command, cwd=flipped, capture_output=True, check=False).returncode == 5
+
+
 # Attacks: what somebody alters, and the step at the latest that tells -------------------------------------------------
 
 

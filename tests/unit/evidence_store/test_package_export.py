@@ -28,6 +28,7 @@ from evidence_store.errors import (
     KeysDifferError,
     LogHalfWayError,
     PackageInWorkError,
+    PackageMediumError,
     PackagePlaceError,
     PackageRoomError,
     PackageThereError,
@@ -196,6 +197,8 @@ def test_a_log_that_grows_meanwhile_gives_one_head_for_all(
     centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
 ) -> None:
     def grow(_done: int, _total: int) -> None:
+        if centre.ledger.size > size:
+            return  # once an export is enough
         docking.says(EventKind.TAGS_SET, [film], tags={"case": "later"})
         centre.ledger.settle()
 
@@ -444,6 +447,21 @@ def test_a_medium_that_does_not_give_the_bytes_is_a_finding(tmp_path: Path) -> N
         assert finding is not None
         assert finding.code == "STO-076"
     assert list(tmp_path.iterdir()) == []  # a bag that is not published is not left lying about
+
+
+def test_a_target_that_does_not_give_back_what_it_took_gets_no_package(
+    centre: Centre, film: AssetId, tmp_path: Path
+) -> None:
+    part = tmp_path / ".out.evidock-part"
+
+    def forget(done: int, total: int) -> None:
+        [copy] = part.rglob("*.MP4")
+        if done == total // 2:  # all is copied, nothing is read back yet
+            flip(copy, 7)
+
+    with pytest.raises(PackageMediumError):
+        export_package(centre.paths, recordings=[recording_of(film)], out=tmp_path / "out", progress=forget)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def envelopes(paths: HomePaths, kind: str) -> list[Path]:
