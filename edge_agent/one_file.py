@@ -251,6 +251,7 @@ class FileCopier:
             self.forget(begun.part)
             return
         try:
+            os.ftruncate(begun.part.fd, begun.position)  # gives back the room that was set aside for the rest
             self._save(file, begun)
         except OSError:
             self.forget(begun.part)

@@ -5,7 +5,9 @@ copy that no record names stays (a stop fell between its name and its record): i
 recorder never comes back; the next pull of the same file takes the name over, and people see it until then.
 """
 
+import contextlib
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -48,6 +50,8 @@ def _remove_nameless_parts(desk: Desk, spool: Spool) -> int:
     for part in spool.parts():
         if part.name in kept and part.stat().st_size >= kept[part.name]:
             present.add(part.name)
+            with contextlib.suppress(OSError):
+                os.truncate(part, part.stat().st_size)  # gives back the room that was set aside for the rest
         else:
             removed += _remove(part)
     with desk.transaction():

@@ -347,6 +347,23 @@ def test_case_01_unplugged_in_the_middle_of_a_file_the_next_docking_goes_on(
         assert "resumed" not in pulled.body
 
 
+def test_a_copy_that_was_cut_off_holds_no_more_room_than_it_has_bytes(dock: DockHome, card: Path) -> None:
+    put(card, "a.mp4", noise(40 * MIB))
+    dock.dock(card, files=Faults(gone_at={b"a.mp4": 8 * MIB}).files)
+    (part,) = (dock.spool / "incoming").iterdir()
+    assert part.stat().st_size == 8 * MIB
+    assert part.stat().st_blocks * 512 < 9 * MIB  # others may need what was set aside for the rest
+    reopened = dock.new_station().spool.reopen_part(part.name, keep_bytes=8 * MIB, size_bytes=40 * MIB)
+    assert reopened is not None
+    reopened.close()  # as a power cut leaves it
+    with dock.station():
+        assert part.stat().st_size == 8 * MIB
+        assert part.stat().st_blocks * 512 < 9 * MIB
+    assert dock.dock(card).ok
+    assert "resumed" in dock.events("footage.pulled")[0].body
+    dock.check_has(card)
+
+
 def test_a_resumed_copy_of_another_file_is_begun_anew(dock: DockHome, card: Path) -> None:
     put(card, "a.mp4", noise(12 * MIB, seed=1))
     dock.dock(card, files=Faults(gone_at={b"a.mp4": 8 * MIB}).files)
