@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+from chain_of_custody.envelope import MAX_WIRE_BYTES
 from evidence_model.errors import EvidockError, RefusedError, UnavailableError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
@@ -77,7 +78,8 @@ class Inbox:
     def message(self, topic: str, payload: bytes) -> None:
         """Take a message of a station; holds the broker back while the queue is full, and drops it after a while."""
         try:
-            self._queue.put(_sorted(topic, payload), timeout=_PUT_SECONDS)
+            # What is longer than any event is refused for that; thousands of them, whole, would be our memory.
+            self._queue.put(_sorted(topic, payload[: MAX_WIRE_BYTES + 1]), timeout=_PUT_SECONDS)
         except queue.Full:
             self.dropped_count += 1  # the station still holds it
 

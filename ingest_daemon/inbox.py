@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from chain_of_custody.receipt import MAX_RECEIPT_BYTES
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
 from evidence_model.topics import Channel, checkpoints_topic, station_topic
@@ -66,7 +67,8 @@ class Inbox:
         Raises:
             queue.Full: there was no room for long; the message is dropped, which loses nothing.
         """
-        self._messages.put((topic, payload), timeout=_WAIT_FOR_ROOM_SECONDS)
+        # What is longer than any receipt is not believed for that; thousands of them, whole, would be our memory.
+        self._messages.put((topic, payload[: MAX_RECEIPT_BYTES + 1]), timeout=_WAIT_FOR_ROOM_SECONDS)
 
     def start(self) -> None:
         """Begin to read."""

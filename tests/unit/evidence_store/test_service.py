@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from chain_of_custody.envelope import envelope_hash
+from chain_of_custody.envelope import MAX_WIRE_BYTES, envelope_hash
 from chain_of_custody.receipt import parse_receipt
 from evidence_model.findings import Finding
 from evidence_model.topics import Channel, station_topic
 from evidence_store import service as service_module
 from evidence_store.centre_book import Moment
 from evidence_store.housekeeping import RECONCILE_EVERY, Housekeeper, reconcile_request
+from evidence_store.receive import Refused
 from evidence_store.reconcile import Reconciliation
 from evidence_store.service import Inbox, Outlet, StoreService
 from evidence_store.uploads import Uploads
@@ -211,6 +212,23 @@ def test_reconciliation_is_daily_on_demand_and_not_set_off_by_a_jumping_clock(
         request.touch()
         assert look() == counts[-1] + 2
         assert not request.exists()
+
+
+def test_a_message_longer_than_any_event_is_refused_and_does_not_fill_the_memory(
+    running: Running, station: FakeStation
+) -> None:
+    topic = station_topic(SITE, station.id, Channel.EVENTS)
+    inbox = Inbox()
+    inbox.message(topic, b"{" * (1 << 20))
+    [(_, kept)] = [item for item in inbox.take(wait_seconds=0) if isinstance(item, tuple)]
+    assert len(kept) == MAX_WIRE_BYTES + 1
+    [refused] = running.centre.sequencer.begin([(topic, kept)]).results()
+    assert isinstance(refused, Refused)
+    assert refused.code == "COC-011"
+    running.inbox.message(topic, b"{" * (1 << 20))
+    raw = station.says(body={"text": "x" * 40_000})
+    running.say(station, raw)
+    wait_for(lambda: envelope_hash(raw) in running.line.receipts(station), what="a receipt for a long event")
 
 
 def test_a_full_queue_drops_what_its_station_still_holds(monkeypatch: pytest.MonkeyPatch) -> None:
