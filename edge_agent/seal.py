@@ -277,5 +277,8 @@ class Sealer:
 
 
 def is_safe(item: KnownItem, spool: Spool) -> bool:
-    """Return whether an item's bytes are at the store, by a receipt that this station verified, or in the spool."""
-    return item.receipted or spool.has_footage(item.digest, item.size_bytes)
+    """Return whether an item's bytes are in the spool, or at the store by a receipt that this station verified.
+
+    A copy that was set aside before it read right once is made again all the same: until then the recorder keeps it.
+    """
+    return (item.receipted and item.reread_seq is not None) or spool.has_footage(item.digest, item.size_bytes)

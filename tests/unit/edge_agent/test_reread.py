@@ -147,3 +147,25 @@ def test_the_agent_does_not_dock_again_by_itself_while_its_disk_damages_copies(
         for _ in range(20):
             assert ended()
         assert dock.rows("select problem from session") == [("EDGE-103",)]
+
+
+def test_a_copy_damaged_after_its_receipt_came_is_pulled_anew_so_that_the_recorder_may_be_freed_one_day(
+    dock: DockHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card"
+    put(card, "1.mp4", noise(MIB))
+    original, receipted = durable.read_from_medium, threading.Event()
+
+    def read(path: Path, *, block_bytes: int = MIB) -> object:
+        if not receipted.is_set():
+            receipted.set()
+            dock.rows("update envelope set receipt = x'7b7d', log_index = seq, receipted_unix_ms = 1 returning seq")
+            path.write_bytes(b"rot")
+        return original(path, block_bytes=block_bytes)
+
+    monkeypatch.setattr(durable, "read_from_medium", read)
+    assert dock.dock(card).ok
+    dock.check_all_reread()
+    assert "EDGE-103" not in dock.findings()
+    assert len(dock.events("footage.pulled")) == 1
+    dock.check_sound()
