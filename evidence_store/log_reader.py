@@ -64,19 +64,27 @@ class LogReader:
         return LoggedEvent(index, envelope_hash, parse_event(envelope))
 
     def raw_envelope(self, envelope_hash: bytes) -> bytes:
-        """Return an envelope's bytes, from its file, or from the stage as long as it has none.
+        """Return an envelope's bytes, from its file, or from the stage as long as it has none or half of one.
+
+        A file that is not what its name says, and is in no stage, is given as it is: who reads it tells.
 
         Raises:
             LogFileMissingError: it is in neither.
         """
+        found: bytes | None = None
         for _ in range(2):  # the file may appear and the stage go while we look
             try:
-                return self._folder.envelope_path(envelope_hash).read_bytes()
+                found = self._folder.envelope_path(envelope_hash).read_bytes()
             except FileNotFoundError:
-                if envelope_hash not in self._staged:
-                    self._read_stages()
-                if envelope_hash in self._staged:
-                    return self._staged[envelope_hash]
+                found = None
+            if found is not None and sha256(found).digest() == envelope_hash:
+                return found
+            if envelope_hash not in self._staged:
+                self._read_stages()
+            if envelope_hash in self._staged:
+                return self._staged[envelope_hash]
+        if found is not None:
+            return found
         raise LogFileMissingError(f"{self._folder.envelope_path(envelope_hash)}: not there; restore it from a replica")
 
     def _forget(self) -> None:

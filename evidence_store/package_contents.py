@@ -13,7 +13,7 @@ from evidence_model.messages import BlobRole, blobs_of
 from evidence_model.names import safe_local_name
 from evidence_store.centre_book import open_centre_db
 from evidence_store.custody_queries import open_catalogue
-from evidence_store.errors import BytesNotArrivedError
+from evidence_store.errors import BytesNotArrivedError, HeadUnwitnessedError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING
 from evidence_store.log_folder import LogFolder
 from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, log_state
@@ -74,11 +74,13 @@ def gather(
     folder = LogFolder(paths.log)
     with contextlib.closing(open_catalogue(paths)) as db:
         db.execute("begin")  # one state of the catalogue for all that is asked of it
-        known_size = int(db.execute("select coalesce(max(size), 0) from applied").fetchone()[0])
+        known_size = _known_size(db)
         items = [item for recording in _recordings(db, recordings) for item in _items(db, recording)]
         state = log_state(folder, trust, known_size=known_size)  # read second, so it holds all of the first
         search = EventSearch(folder, state, trust)
         events = search.run(db, known_size=known_size, assets=[item.id for item in items])
+        if not search.findings:
+            _check_pulled(items, events)
         contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)))
         _name_blobs(contents)
         search.findings += _check_arrived(db, vault, contents)
@@ -92,6 +94,25 @@ def _oldest_checkpoint(paths: HomePaths) -> bytes | None:
     with contextlib.closing(open_centre_db(paths, read_only=True)) as db:
         row = db.execute("select receipt from envelope where receipt is not null order by seq limit 1").fetchone()
     return parse_receipt(row["receipt"]).checkpoint if row else None
+
+
+def _check_pulled(items: Iterable[PackagedItem], events: Iterable[PackagedEvent]) -> None:
+    """Return if the head holds each item's first event; where the site has witnesses, it may not do so yet.
+
+    Raises:
+        HeadUnwitnessedError: it does not.
+    """
+    spoken_of = {event.view.asset.id for event in events if event.view.asset is not None}
+    for item in items:
+        if item.id not in spoken_of:
+            raise HeadUnwitnessedError(f"{item.id} is in no head of the log that the witnesses have cosigned")
+
+
+def _known_size(db: sqlite3.Connection) -> int:
+    """Return how many events of the log the catalogue has; 0, so that all are read from the log, if it lost any."""
+    query = "select size, (select count(*) from event) as held from applied"
+    row = db.execute(query).fetchone()
+    return int(row["size"]) if row is not None and row["size"] == row["held"] else 0
 
 
 def _recordings(db: sqlite3.Connection, wanted: Iterable[str]) -> list[str]:

@@ -35,6 +35,8 @@ from evidence_store.errors import (
     RecordingUnknownError,
     TooManyWordsError,
 )
+from evidence_store.log_folder import LogFolder
+from evidence_store.log_reader import LogReader
 from evidence_store.package_export import PackageResult, export_package
 from host_io import durable
 from host_io.config import HomePaths
@@ -217,6 +219,33 @@ def test_a_log_that_grows_meanwhile_gives_one_head_for_all(
         )
 
 
+def test_an_envelope_that_is_being_written_just_now_is_not_taken_for_damage(
+    centre: Centre, film: AssetId, tmp_path: Path
+) -> None:
+    """The housekeeper makes the files one by one; until a stage is gone, its envelopes are read there."""
+    reading = LogReader(LogFolder(centre.paths.log))
+    [pulled] = [event for event in reading.events(0, centre.ledger.size) if event.view.kind == "footage.pulled"]
+    path = LogFolder(centre.paths.log).envelope_path(pulled.hash)
+    raw = reading.raw_envelope(pulled.hash)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for half in (b"", raw[:100]):
+        path.write_bytes(half)
+        result = export(centre, tmp_path / f"out-{len(half)}", film)
+        assert result.ok, result.findings
+    path.write_bytes(raw)
+
+
+def test_events_that_a_catalogue_lost_are_read_from_the_log(
+    centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
+) -> None:
+    docking.says(EventKind.TAGS_SET, [film], tags={"case": "A"})
+    docking.says(EventKind.TAGS_SET, [film], tags={"case": "B"})
+    [first, _] = centre.catalogue.db.execute("select log_index from event where kind = 'tags.set'").fetchall()
+    centre.catalogue.db.execute("delete from event where log_index = ?", (first["log_index"],))
+    assert export(centre, tmp_path / "out", film).ok
+    assert kinds(tmp_path / "out").count("tags.set") == 2
+
+
 def test_a_log_that_is_behind_its_catalogue_is_not_exported_from(
     centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
 ) -> None:
@@ -348,7 +377,7 @@ def test_another_centre_s_key_signs_no_package(centre: Centre, film: AssetId, tm
 
 
 def test_a_head_that_too_few_witnesses_cosigned_leads_no_proof(
-    centre: Centre, film: AssetId, station: FakeStation, tmp_path: Path
+    centre: Centre, docking: Docking, film: AssetId, station: FakeStation, tmp_path: Path
 ) -> None:
     witness = Ed25519Signer.from_seed(b"w" * 32)
     one = station_witness(SITE, station.id, witness.public_key)
@@ -362,6 +391,13 @@ def test_a_head_that_too_few_witnesses_cosigned_leads_no_proof(
     (centre.paths.log / "checkpoint").write_bytes(add_signature(note, line))
     assert export(centre, tmp_path / "out", film).ok
     assert "\nquorum station-1\n" in (tmp_path / "out/data/trust/policy.sigsum").read_text()
+    later = docking.pull(OTHER, b"DCIM/0002.MP4")
+    docking.says(EventKind.TAGS_SET, [film], tags={"case": "later"})
+    (centre.paths.log / "checkpoint").write_bytes(add_signature(note, line))  # the witnesses are behind
+    assert export(centre, tmp_path / "behind", film).ok
+    assert tree(tmp_path / "behind/data") == tree(tmp_path / "out/data")
+    with pytest.raises(HeadUnwitnessedError):
+        export(centre, tmp_path / "later", later)
     assert all(b"\ncosignature=" in path.read_bytes() for path in (tmp_path / "out/data/proofs").glob("*.sigsum"))
 
 
@@ -461,6 +497,15 @@ def test_a_target_that_does_not_give_back_what_it_took_gets_no_package(
 
     with pytest.raises(PackageMediumError):
         export_package(centre.paths, recordings=[recording_of(film)], out=tmp_path / "out", progress=forget)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_ctrl_c_takes_the_half_package_away(centre: Centre, film: AssetId, tmp_path: Path) -> None:
+    def stop(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_package(centre.paths, recordings=[recording_of(film)], out=tmp_path / "out", progress=stop)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
