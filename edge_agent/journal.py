@@ -82,13 +82,13 @@ class Desk:
         """Keep a finding for people, in the caller's transaction or one of its own."""
         note_finding(self._db, finding, self._clock)
 
-    def cure_all_but(self, code: str, subjects: set[str]) -> None:
-        """Note that all findings of a code are mended, except those about these."""
+    def cure_all_but(self, code: str, subjects: set[str], *, below: str = "") -> None:
+        """Note that all findings of a code are mended, except those about these; `below`: only about what begins so."""
         standing = self._db.execute(
             "select subject from station_finding where code = ? and cleared_unix_ms is null", (code,)
         ).fetchall()
         for (subject,) in standing:
-            if subject not in subjects:
+            if subject.startswith(below) and subject not in subjects:
                 self.cure(code, subject)
 
     def cure(self, code: str, subject: str) -> None:

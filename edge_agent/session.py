@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from edge_agent.codes import DAMAGED_COPY
+from edge_agent.codes import DAMAGED_COPY, OF_A_LISTING
 from edge_agent.copying import CopyLane
 from edge_agent.errors import NoRoomError, OwnFolderError, SessionFailedError
 from edge_agent.facts import file_subject, footage_missing, preflight_done, recorder_docked
@@ -212,8 +212,7 @@ class Session:
             desk.items.note_blob(
                 digest, len(data), place=self._station.spool.place_of(digest), at_unix_ms=unix_ms(seen.docked_at)
             )
-            for finding in findings:
-                desk.find(finding)
+            self._note_findings(desk, seen, findings)
             event = desk.say(
                 recorder_docked(
                     identity,
@@ -232,6 +231,18 @@ class Session:
             desk.sessions.drop_old_lists(identity.recorder_id)
         self._row = row
         self._board.change(SessionState.PULLING)
+
+    def _note_findings(self, desk: Desk, seen: _Seen, findings: Sequence[Finding]) -> None:
+        """Keep for people what was found; what a listing of this recorder does not show any more is mended."""
+        below = f"{seen.identity.recorder_id}/"
+        listed = set()
+        for finding in findings:
+            if finding.code in OF_A_LISTING:
+                finding = replace(finding, subject=f"{below}{finding.subject}")  # noqa: PLW2901 - as people find it
+                listed.add(finding.subject)
+            desk.find(finding)
+        for code in OF_A_LISTING if seen.listing.complete else ():
+            desk.cure_all_but(code, listed, below=below)
 
     def _say_preflight(self, desk: Desk, volume: VolumeRoot, seen: _Seen) -> None:
         thresholds = self._station.pack.preflight

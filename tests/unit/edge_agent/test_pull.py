@@ -14,6 +14,7 @@ import pytest
 from edge_agent.inspection import inspect
 from edge_agent.progress import Progress
 from evidence_model.digests import CHUNK_BYTES
+from evidence_model.ids import RecorderId
 from evidence_model.states import SessionState
 from host_io import durable
 from tests.docking import OLD_NS, DockHome, QuickPatience, dock_home, noise, put
@@ -659,6 +660,19 @@ def _now_ns(dock: DockHome) -> int:
 def _findings_after_start(dock: DockHome) -> set[str]:
     with dock.station():
         return dock.findings()
+
+
+def test_what_could_not_be_listed_is_mended_by_a_listing_of_the_same_recorder_without_it(
+    dock: DockHome, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        put(tmp_path / name, "1.mp4", name.encode())
+        (tmp_path / name / "link.mp4").symlink_to("1.mp4")
+        dock.dock(tmp_path / name, recorder=RecorderId(name))
+    (tmp_path / "one" / "link.mp4").unlink()
+    dock.dock(tmp_path / "one", recorder=RecorderId("one"))
+    standing = dock.rows("select code, subject from station_finding where cleared_unix_ms is null")
+    assert standing == [("EDGE-201", "two/link.mp4")]
 
 
 def test_links_and_pipes_are_not_opened(dock: DockHome, card: Path, tmp_path: Path) -> None:
