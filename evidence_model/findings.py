@@ -1,7 +1,7 @@
 """What a check found. Checking is not failing: validators yield every `Finding` and never stop at the first."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -33,6 +33,12 @@ class Finding:
             "subject": self.subject,
             "details": dict(self.details),
         }
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return damage before faults before notes, else in the order given: a list may be cut at its end."""
+    order = (Severity.DAMAGE, Severity.FAULT, Severity.NOTE)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
 @cache

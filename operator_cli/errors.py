@@ -103,7 +103,6 @@ _MACHINE_CODES = {
     errno.EDQUOT: "CLI-010",
     errno.EACCES: "CLI-011",
     errno.EPERM: "CLI-011",
-    errno.EROFS: "CLI-011",
 }
 
 

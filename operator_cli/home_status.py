@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edge_agent.progress import Progress, read_progress_file
-from evidence_model.findings import Finding
+from evidence_model.findings import Finding, worst_first
 from evidence_model.instants import wire_instant
 from evidence_model.states import SessionState
 from evidence_store import queries
@@ -107,7 +107,7 @@ def look(paths: HomePaths, config: HomeConfig, *, now: datetime) -> HomeStatus:
         deadlines=tuple(due),
         last_receipt_at=last_receipt_at,
         store=store,
-        findings=tuple(findings),
+        findings=tuple(worst_first(findings)),
     )
 
 

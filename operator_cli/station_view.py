@@ -128,9 +128,10 @@ def last_receipt_at(db: sqlite3.Connection) -> datetime | None:
 
 
 def open_findings(db: sqlite3.Connection) -> list[Finding]:
-    """Return what people of this station should look at."""
+    """Return what people of this station should look at, newest first."""
     rows = db.execute(
-        "select code, severity, subject, details from station_finding where cleared_unix_ms is null order by finding_id"
+        "select code, severity, subject, details from station_finding where cleared_unix_ms is null"
+        " order by finding_id desc"
     )
     return [Finding(row["code"], Severity(row["severity"]), row["subject"], json.loads(row["details"])) for row in rows]
 

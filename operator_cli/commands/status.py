@@ -1,5 +1,7 @@
 """`evidock status`: how this home is, at one look."""
 
+from collections.abc import Sequence
+
 from evidence_model.findings import Severity
 from evidence_model.known import Known
 from evidence_model.sizes import people_size
@@ -57,9 +59,7 @@ def _people(invocation: Invocation, seen: HomeStatus) -> list[str]:
         known = texts.finding(finding.code)
         sign = "·" if finding.severity is Severity.NOTE else "!"
         lines.append(f"{sign} {texts.headed(finding.subject, known.title)} → {known.fix} [{finding.code}]")
-    if len(seen.findings) > _SHOWN:
-        lines.append(texts("verify.more", count=len(seen.findings) - _SHOWN))
-    return lines
+    return lines + _more(invocation, seen.findings)
 
 
 def _running_line(invocation: Invocation, seen: HomeStatus) -> str:
@@ -86,7 +86,7 @@ def _recorder_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
         )
         for row in seen.recorders[:_SHOWN]
     ]
-    return [f"  {line}" for line in table(rows)]
+    return [f"  {line}" for line in [*table(rows), *_more(invocation, seen.recorders)]]
 
 
 def _deadline_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
@@ -103,7 +103,7 @@ def _deadline_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
                 rules=texts.listed(deadline.rules),
             )
         )
-    return lines
+    return lines + _more(invocation, seen.deadlines)
 
 
 def _moment_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
@@ -125,3 +125,9 @@ def _moment_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
         reconciled = people_time(seen.store.last_reconciliation_at, zone, unknown=never)
         lines.append(texts("status.last_checks", verified=verified, reconciled=reconciled))
     return lines
+
+
+def _more(invocation: Invocation, listed: Sequence[object]) -> list[str]:
+    """Return the line that says how much of a list was left out, if any."""
+    left = len(listed) - _SHOWN
+    return [invocation.texts("verify.more", count=left)] if left > 0 else []

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from evidence_model.findings import Severity
+from evidence_model.findings import Severity, worst_first
 from evidence_model.sizes import people_size
 from evidence_store.fsck import verify_home_summary
 from host_io.clock import SystemClock
@@ -40,7 +40,7 @@ def verify(invocation: Invocation, *, path: Path | None, trust: Path | None) -> 
     )
     line.done()
     people = []
-    for finding in summary.findings[:_SHOWN_FINDINGS]:
+    for finding in worst_first(summary.findings)[:_SHOWN_FINDINGS]:
         known = invocation.texts.finding(finding.code)
         details = "".join(f" {name}={value}" for name, value in finding.details.items())
         sign = "·" if finding.severity is Severity.NOTE else "✗"
