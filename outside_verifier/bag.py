@@ -13,7 +13,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Callable
@@ -90,30 +90,48 @@ class Bag:
         lock = threading.Lock()
         done = 0
 
-        def work() -> None:
+        stop = threading.Event()
+
+        def on_bytes(count: int) -> None:
             nonlocal done
-            while True:
+            with lock:
+                done += count
+                if progress is not None:
+                    progress(done, total)
+
+        def work() -> None:
+            while not stop.is_set():
                 with lock:
                     path = next(waiting, None)
                 if path is None:
                     return
-                digest: str | None = None
-                value = sha256()
-                with suppress(OSError), self.open(path) as file:
-                    while block := file.read(BLOCK):
-                        value.update(block)
-                        with lock:
-                            done += len(block)
-                            if progress is not None:
-                                progress(done, total)
-                    digest = value.hexdigest()
+                digest = self._digest(path, on_bytes, stop)
                 with lock:
                     self.digests[path] = digest
 
         count = min(os.cpu_count() or 1, 16)
         with ThreadPoolExecutor(count) as pool:
-            for each in [pool.submit(work) for _ in range(count)]:
-                each.result()
+            try:
+                for each in [pool.submit(work) for _ in range(count)]:
+                    each.result()
+            finally:
+                stop.set()  # after Ctrl-C nobody waits for a terabyte
+
+    def _digest(self, path: str, on_bytes: Callable[[int], None], stop: threading.Event) -> str | None:
+        value = sha256()
+        with ExitStack() as stack:
+            file = None
+            while not stop.is_set():
+                try:
+                    file = file or stack.enter_context(self.open(path))
+                    block = file.read(BLOCK)
+                except OSError:
+                    return None
+                if not block:
+                    return value.hexdigest()
+                value.update(block)
+                on_bytes(len(block))
+        return None
 
     def damaged_blocks(self, path: str, chunks: str) -> tuple[list[int], int]:
         """Return which MiB (from 1) of a file are not those of its chunk list, and how many there should be."""

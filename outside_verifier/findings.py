@@ -39,7 +39,7 @@ class Result:
         """Return 0 if everything agrees, 5 if something was lost or altered, 4 if something cannot be checked here."""
         return 5 if self.is_loss else 4 if self.counts else 0
 
-    def add(self, code: str, subject: str, reason: str = "", *, loss: bool = True, **facts: Any) -> None:
+    def add(self, code: str, subject: str, reason: str = "", /, *, loss: bool = True, **facts: Any) -> None:
         """Note that something is wrong."""
         self.is_loss = self.is_loss or loss
         self.counts[code] += 1

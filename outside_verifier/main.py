@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TextIO
 
 from .package import verify_package
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, MemoryError) as error:
         print(safe(f"{options.bag}: {error}"), file=sys.stderr)
         return UNREADABLE
+    except KeyboardInterrupt:
+        return UNREADABLE
     finally:
         if progress is not None:
             progress.clear()
@@ -78,10 +81,12 @@ class _Progress:
         if now >= self._next:
             self._next = now + 0.25
             text = say(TEXTS, "progress", self._language, done=done >> 20, total=total >> 20)
-            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+            with suppress(OSError):  # a terminal that went away
+                print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _language() -> str:

@@ -60,6 +60,7 @@ class _Verification:
             if (match := _EVENT_FILE.fullmatch(path)) is not None:
                 self._event_files.setdefault(int(match[1]), set()).add(path)
         self._signers: set[str] = set()  # ids of keys that signed an event
+        self._is_listed = False  # package.json says what is in here
         self._checked = dict.fromkeys(("events", "signatures", "proofs", "items", "files", "bytes"), 0)
         result.checked = self._checked
 
@@ -93,7 +94,8 @@ class _Verification:
         for item in items:
             self._check_item(item, about[item["id"]])
         self._check_blobs(items)
-        self._check_what_belongs(items, trust)
+        if self._is_listed:
+            self._check_what_belongs(items, trust)
 
     # ---------------------------------------------------------------------------------------------- the bag
 
@@ -208,6 +210,7 @@ class _Verification:
             self._result.refused("PKG-050", "data/package.json", error)
             return set(), []
         there = self._indexes()
+        self._is_listed = data is not None
         for index in sorted(listed ^ there if data is not None else ()):
             self._result.add("PKG-050", f"data/events/{index}.dsse.json", "contents.events")
         self._checked["items"] = len(items)
@@ -434,8 +437,6 @@ class _Verification:
     def _check_what_belongs(self, items: list[dict[str, Any]], trust: Trust) -> None:
         """Check that each event is about an item (PKG-044), and that nothing is missing that it needs (-045)."""
         ids = {item["id"] for item in items}
-        if not ids:
-            return
         events = [each.event for each in self._events.values()]
         brought = {
             (event.source.id, str(event.body.get("session"))): event.item.id

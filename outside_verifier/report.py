@@ -9,7 +9,7 @@ from .findings import Finding, Result
 from .keys import LIBRARY
 from .words import CODES, LANGUAGES, REASONS, TEXTS, say
 
-_LIMITS = ("limit.before", "limit.time", "limit.log", "limit.person", "limit.end")
+_LIMITS = ("limit.before", "limit.time", "limit.log", "limit.person", "limit.words", "limit.end")
 
 
 def safe(text: str) -> str:

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,19}")
 class RefusedError(Exception):
     """Something is not what it has to be; `reason` is a key of `words.REASONS`, `facts` fill its blanks."""
 
-    def __init__(self, reason: str, **facts: object) -> None:
+    def __init__(self, reason: str, /, **facts: object) -> None:
         self.reason = reason
         self.facts = {name: str(value)[:200] for name, value in facts.items()}
         super().__init__(reason, self.facts)

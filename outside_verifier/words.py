@@ -291,6 +291,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "不能证明：是哪个人。个人密钥尚未启用，标注和说明是机器代签的",
         "Not proved: which person it was. There are no personal keys yet; machines sign what people type",
     ),
+    "limit.words": (
+        "不能证明：没有略去标注、说明或标记。它们不在条目的事件链里，这只凭中心的说法",
+        "Not proved: that no tag, note or mark was left out. They are in no item's chain; the centre alone says so",
+    ),
     "limit.end": (
         "不能证明：证据包制作之后的事件，以及从未签名的事",
         "Not proved: events after the package was made, and whatever nobody ever signed",
@@ -303,6 +307,6 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-def say(table: dict[str, tuple[str, str]], key: str, language: str, **facts: object) -> str:
+def say(table: dict[str, tuple[str, str]], key: str, language: str, /, **facts: object) -> str:
     """Return a text with its blanks filled."""
     return table[key][LANGUAGES.index(language)].format(**facts)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import string
 import subprocess
 import sys
 import zipfile
@@ -290,6 +291,27 @@ def test_nothing_that_a_terminal_obeys_is_shown(text: str) -> None:
 
 # ------------------------------------------------------------------------------------------------ keys and words
 
+STOPPED_WHILE_HASHING = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from outside_verifier import bag
+real, count = bag.sha256, 0
+class Counted:
+    def __init__(self):
+        self.value = real()
+    def update(self, block):
+        global count
+        count += 1
+        if count == 200:
+            os.kill(os.getpid(), signal.SIGINT)
+        self.value.update(block)
+    def hexdigest(self):
+        return self.value.hexdigest()
+bag.sha256 = Counted
+from outside_verifier.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
 
 def test_a_key_is_written_for_openssl_as_openssl_has_it() -> None:
     for raw in (key_of("st-1").public_key, P256_KEY):
@@ -325,8 +347,8 @@ def test_the_words_are_those_of_the_one_table() -> None:
     assert table == CODES
 
 
-def test_every_reason_that_is_given_has_its_words_in_both_languages() -> None:
-    given = set()
+def given_reasons() -> Iterator[tuple[str, set[str]]]:
+    """Yield each reason that stands in the sources, with the names of the facts that are given with it."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -335,10 +357,43 @@ def test_every_reason_that_is_given_has_its_words_in_both_languages() -> None:
             place = {"RefusedError": 0, "add": 2}.get(name)
             reason = node.args[place] if place is not None and len(node.args) > place else None
             if isinstance(reason, ast.Constant):
-                given.add(reason.value)
-    given |= {"chain.end", "chain.fork", "chain.gap", "chain.prev"}  # given in pairs with their numbers
-    assert given <= set(REASONS)
-    assert set(REASONS) - given <= {""}
+                yield str(reason.value), {keyword.arg for keyword in node.keywords if keyword.arg}
+
+
+def test_every_reason_has_its_words_and_what_fills_their_blanks() -> None:
+    given = [*given_reasons(), *((f"chain.{name}", {"seq"}) for name in ("end", "fork", "gap", "prev"))]
+    assert {reason for reason, _ in given} == set(REASONS) - {""}
+    for reason, facts in given:
+        for text in REASONS[reason]:
+            blanks = {name for _, name, _, _ in string.Formatter().parse(text) if name}
+            assert blanks <= facts, reason
+
+
+def test_a_progress_line_that_cannot_be_written_is_no_damage_of_a_file(package: Package) -> None:
+    def progress(done: int, total: int) -> None:
+        raise BrokenPipeError(done, total)
+
+    with pytest.raises(BrokenPipeError):
+        verify_package(str(package.bag), None, progress)
+
+
+def test_ctrl_c_ends_it_at_once_and_without_a_traceback(package: Package, verifier: Path) -> None:
+    """The package names a file of 1 TiB; the two hundredth block is not yet hashed when the user has enough."""
+    package.path("blobs/big").write_bytes(b"")
+    os.truncate(package.path("blobs/big"), 1 << 40)
+    with (package.bag / "manifest-sha256.txt").open("a") as manifest:
+        manifest.write(f"{'ab' * 32}  data/blobs/big\n")
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", STOPPED_WHILE_HASHING, str(verifier), str(package.bag)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (4, "", "")
 
 
 def test_the_language_is_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

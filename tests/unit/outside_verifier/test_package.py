@@ -19,7 +19,9 @@ from chain_of_custody.witness_policy import Group, Witness, WitnessPolicy
 from evidence_model.canonical import canonical_bytes, parse_strict
 from host_io.trust import trust_bytes
 from outside_verifier.package import verify_package
+from outside_verifier.report import document, lines
 from outside_verifier.trust import parse_trust
+from outside_verifier.words import LANGUAGES
 from tests.fakes.log_on_disc import test_key as key_of
 from tests.package_story import (
     MANIFEST,
@@ -61,7 +63,11 @@ def package(whole: Package, tmp_path: Path) -> Package:
 
 def verify(package: Package, *, trust: bytes | None = None) -> Result:
     keys = trust if trust is not None else trust_bytes(package.story.trust)
-    return verify_package(str(package.bag), parse_trust(keys))
+    result = verify_package(str(package.bag), parse_trust(keys))
+    for language in LANGUAGES:  # whatever was found can be said
+        assert all(line.isprintable() and line for line in lines(result, language))
+    json.dumps(document(result))
+    return result
 
 
 def codes(result: Result) -> set[str]:
@@ -579,6 +585,12 @@ def test_pkg_044_an_event_about_other_people(tmp_path: Path) -> None:
     stranger = next(index for index in range(len(story.log_items)) if index not in story.wanted and index > 4)
     story.wanted = sorted([*story.wanted, stranger])
     assert codes(verify(story.write(tmp_path / "bag"))) == {"PKG-044"}
+
+
+def test_pkg_044_events_without_any_item(package: Package) -> None:
+    package.change_contents(lambda contents: contents.update(items=[]))
+    package.seal()
+    assert "PKG-044" in codes(verify(package))
 
 
 @pytest.mark.parametrize("kind", ["recorder.docked", "key.enrolled"])
