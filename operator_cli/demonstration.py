@@ -7,6 +7,8 @@ it. Nothing runs afterwards unless it was asked to stay; the home stays on the d
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -291,10 +293,18 @@ class Demonstration:
             raise DemoDamageError(f"{first.code} {first.subject}" if first else str(self._paths.root))
 
     def _export(self, said: Said) -> None:
-        """Write the evidence package of the recording that was tagged, while the programs run."""
+        """Write the evidence package of the recording that was tagged, and let the verifier that lies in it judge."""
         out = self._folder / "package"
         made = export_package(self._paths, recordings=[self._result.recording], out=out, clock=self._clock)
-        said.ok = made.ok
+        command = [
+            sys.executable,
+            "-I",
+            str(out / "data/verify/verify.pyz"),
+            str(out),
+            "--trust",
+            str(self._paths.trust),
+        ]
+        said.ok = made.ok and subprocess.run(command, capture_output=True, check=False).returncode == 0
         said.detail = self._texts("demo.export", out=out, files=made.item_count, events=made.event_count)
 
     # ------------------------------------------------------------------------------------------------ helpers

@@ -10,14 +10,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chain_of_custody.checkpoint import open_checkpoint
+from chain_of_custody.cosignature import add_signature, cosign
 from chain_of_custody.envelope import make_envelope, parse_envelope
+from chain_of_custody.signatures import Ed25519Signer
+from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.events import EventKind
 from evidence_store.package_export import export_package
-from tests.fakes.centre_home import LOG, centre_at, make_centre_home, trust_of
+from host_io.trust import station_witness, write_trust
+from tests.fakes.centre_home import LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.packages import HOSTILE_NAMES, Docking, document, flip, recording_of
 
@@ -29,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def make_package(folder: Path, names: tuple[bytes, ...]) -> Path:
+def make_package(folder: Path, names: tuple[bytes, ...], *, witness: Ed25519Signer | None = None) -> Path:
     station = FakeStation()
     paths = make_centre_home(folder / "home", station)
     with centre_at(paths, trust_of(station)) as centre:
@@ -37,9 +43,22 @@ def make_package(folder: Path, names: tuple[bytes, ...]) -> Path:
         assets = [docking.pull(FILM), *(docking.pull(name, name) for name in names)]
         docking.reread(assets[0], FILM)
         docking.says(EventKind.TAGS_SET, assets[:1], tags={"case": "A", "kind": "x"}, source={"id": "somebody"})
+        if witness is not None:
+            _cosign(centre, station, witness)
         recordings = [recording_of(each) for each in assets]
         assert export_package(paths, recordings=recordings, out=folder / "out", recipient="court").ok
     return folder / "out"
+
+
+def _cosign(centre: Centre, station: FakeStation, witness: Ed25519Signer) -> None:
+    """Let the site have a witness, and let it have cosigned the newest head."""
+    one = station_witness(SITE, station.id, witness.public_key)
+    policy = WitnessPolicy(witnesses=(one,), quorum=one.name)
+    write_trust(centre.paths.trust, replace(trust_of(station), witnesses=policy))
+    note = centre.ledger.note
+    head = open_checkpoint(note, log_key=LOG.public_key)
+    line = cosign(head, signer=witness, name=one.key.name, at=station.now_at)
+    (centre.paths.log / "checkpoint").write_bytes(add_signature(note, line))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +107,18 @@ def test_what_the_page_says_accepts_an_honest_package(odd: Path, tmp_path: Path,
     assert "begins with the" in done.stdout
     assert list(tmp_path.iterdir()) == [], "the page leaves something behind"
     assert sorted(path.name for path in odd.rglob("*")) == before, "the page writes into the package"
+
+
+def test_the_page_checks_what_witnesses_cosigned(tmp_path: Path) -> None:
+    package = make_package(tmp_path, (), witness=Ed25519Signer.from_seed(b"w" * 32))
+    done = follow(package, blocks(package, "en"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^witness station-1 cosigned it at 2026-", done.stdout, re.MULTILINE)
+    assert "quorum station-1" in done.stdout
+    for proof in (package / "data" / "proofs").glob("*.sigsum"):
+        proof.write_text(re.sub(r"(?m)^cosignature=.*$", other_digit, proof.read_text()))
+    commands = blocks(package, "en")
+    assert follow(package, [commands[0], commands[6]], tmp_path).returncode != 0
 
 
 def test_both_pages_have_the_same_commands(package: Path) -> None:
