@@ -24,6 +24,7 @@ from evidence_store.http_server import UPLOADS, HttpServer, health_route, log_ro
 from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
+from evidence_store.outside_witnesses import OutsideWitnesses
 from evidence_store.rebuild import open_catalogue_of_log, set_aside_if_damaged, store_lock
 from evidence_store.sequencer import Sequencer, SequencerParts
 from evidence_store.service import Inbox, Outlet, StoreService
@@ -125,6 +126,8 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             on_message=inbox.message,
             on_state=lambda state: service.greet() if state is LinkState.UP else None,
         )
+        outside = OutsideWitnesses(on_answer=inbox.put)
+        stack.callback(outside.stop)
         service = StoreService(
             sequencer=sequencer,
             ledger=ledger,
@@ -133,7 +136,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             vault=vault,
             uploads=uploads,
             inbox=inbox,
-            outlet=Outlet(link, trust.site),
+            outlet=Outlet(link, trust.site, ask_outside=outside.ask),
             clock=clock,
             notifier=notifier,
             reload_trust=TrustReloader(paths.trust, sequencer, book).look,

@@ -44,7 +44,7 @@ class QuorumDesk:
         self._cosigning = Cosigning(policy, mono, self._dissents)
         self._waiting: dict[int, tuple[KnownEvent, float]] = {}  # by place in the log, since when
         self._unshown: bytes | None = None
-        self._told: tuple[str, ...] = ()
+        self._told: tuple[str, ...] | None = None  # of an earlier run something may still be told
 
     @property
     def policy(self) -> WitnessPolicy:

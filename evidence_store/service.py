@@ -114,8 +114,9 @@ def _sorted(topic: str, payload: bytes) -> Item:
 class Outlet:
     """Signed answers on their way to the link, as many at a time as it has room for."""
 
-    def __init__(self, link: Link, site: SourceId) -> None:
+    def __init__(self, link: Link, site: SourceId, *, ask_outside: Callable[[Ask], None]) -> None:
         self._link = link
+        self._ask_outside = ask_outside
         self._site = site
         self._waiting: deque[Answer] = deque(maxlen=_MAX_ANSWERS)
 
@@ -140,8 +141,10 @@ class Outlet:
         return bool(self._waiting)
 
     def ask(self, ask: Ask) -> None:
-        """Send a request to a witness among the stations; what is lost is asked again."""
-        if self._link.room > 0:
+        """Send a request to a witness; what is lost is asked again."""
+        if ask.witness.url:
+            self._ask_outside(ask)
+        elif self._link.room > 0:
             topic = station_topic(self._site, SourceId(ask.witness.name), Channel.WITNESS)
             self._link.publish(topic, ask.body)
 

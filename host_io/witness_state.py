@@ -63,6 +63,14 @@ def make_witness(paths: HomePaths, station: SourceId) -> Ed25519Signer:
     return make_signing_key(key_path)
 
 
+def forget_witness(paths: HomePaths, station: SourceId) -> None:
+    """Throw a witness's key away, and then what is left of its record: it never cosigns again."""
+    durable.unlink(witness_key_path(paths, station))
+    # if power fails here: a record without a key; a new key goes on from it if it is whole, else this is done again
+    if (folder := witness_state(paths, station).path.parent).is_dir():
+        durable.unlink(folder / f"{station}.last")
+
+
 def witness_state(paths: HomePaths, station: SourceId) -> WitnessState:
     """Return the record of a station's witness."""
     return WitnessState(paths.root / _FOLDER / f"{station}.last")

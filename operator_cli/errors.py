@@ -69,6 +69,12 @@ class AgentAtWorkError(RefusedError):
     code = "CLI-016"
 
 
+class WitnessInOrderError(RefusedError):
+    """A station's witness key is to be replaced although nothing is wrong with it."""
+
+    code = "CLI-019"
+
+
 class ChildFoundDamageError(DamageError):
     """A program of this home does not start because it found damage."""
 

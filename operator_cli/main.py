@@ -31,6 +31,7 @@ MODULES: Mapping[str, str] = {
         "recorder",
         "recordings",
         "custody",
+        "witness",
         "verify",
         "policy",
         "report",

@@ -15,6 +15,7 @@ from evidence_model.findings import Finding
 from evidence_model.topics import Channel, station_topic
 from evidence_store import service as service_module
 from evidence_store.centre_book import Moment
+from evidence_store.cosigning import Ask
 from evidence_store.housekeeping import RECONCILE_EVERY, Housekeeper, reconcile_request
 from evidence_store.receive import Refused
 from evidence_store.reconcile import Reconciliation
@@ -52,6 +53,7 @@ class Running:
         self.centre, self.line, self.inbox = centre, Line(), Inbox()
         self.clock = ManualClock()
         self.stop = threading.Event()
+        self.asked: list[Ask] = []
         self.service = StoreService(
             sequencer=centre.sequencer,
             ledger=centre.ledger,
@@ -60,7 +62,7 @@ class Running:
             vault=centre.vault,
             uploads=Uploads(centre.vault, self.clock),
             inbox=self.inbox,
-            outlet=Outlet(self.line, SITE),
+            outlet=Outlet(self.line, SITE, ask_outside=self.asked.append),
             clock=self.clock,
             notifier=Notifier({}),
             reload_trust=lambda: None,
