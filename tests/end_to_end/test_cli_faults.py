@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from operator_cli.lock_files import is_locked
 from operator_cli.simulated_recorder import make_recorder
 from tests.workstation import Workstation, file_sha256, wait_until
 
@@ -113,6 +114,8 @@ def test_a_receipted_recorder_is_cleared_but_for_what_is_locked_on_it(stopped: W
     make_recorder(card, now=datetime.now(tz=UTC))
     with stopped:
         docked = answer(stopped, "dock", str(card), "--wait", "received", code=0)
+        # on a slow machine dock may have been first, and the agent waits for its turn
+        wait_until(lambda: is_locked(stopped.home / "run" / "agent.lock"), what="the agent to be at work")
         at_work = stopped.evidock("recorder", "free", str(card), check=False)
         assert (at_work.returncode, "CLI-016" in at_work.stderr) == (3, True)
         wait_until(stopped.all_receipted, what="every receipt")
