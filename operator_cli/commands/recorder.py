@@ -65,7 +65,7 @@ def show(invocation: Invocation, *, id_: str) -> int:
         "stays": [stay.as_json() for stay in stays],
         "items": [item.as_json() for item in items],
     }
-    people = [texts("recorder.shown", id=row.recorder_id, profile=row.profile, trust=row.trust)]
+    people = [texts("recorder.shown", id=row.recorder_id, profile=row.profile, trust=texts(f"trust.{row.trust}"))]
     people += [f"  {name} = {value}" for name, value in facts.items()]
     people.append(texts("recorder.stays"))
     people += [
@@ -112,7 +112,10 @@ def profiles(invocation: Invocation) -> int:
         }
         for one in known
     ]
-    people = table([(one.id, one.title_zh if chinese else one.title_en, one.pull.value) for one in known])
+    texts = invocation.texts
+    people = table(
+        [(one.id, one.title_zh if chinese else one.title_en, texts(f"pull.{one.pull.value}")) for one in known]
+    )
     invocation.answer(rows, people)
     return Exit.DONE
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from enum import Enum
 from pathlib import Path
 
 import pytest
 
+from edge_agent.identify import Trust
+from edge_agent.preflight import Verdict
+from edge_agent.profile import PullMode
 from evidence_model.findings import catalogue
 from operator_cli.main import MODULES
 from operator_cli.settings import SETTINGS
@@ -40,6 +44,9 @@ def test_chinese_stands_between_chinese_signs() -> None:
     half_width = re.compile(r"[\u4e00-\u9fff）][,:;?!()]|[,:;?!()][\u4e00-\u9fff（]")
     texts = [text["zh"] for text in message_catalogue().values()]
     texts += [text[name] for text in catalogue().values() for name in ("zh", "fix_zh")]
+    data = [*(ROOT / "edge_agent" / "profiles").glob("*.toml"), *(ROOT / "policies" / "packs").glob("*.toml")]
+    strings = [string for path in data for string in re.findall(r'"([^"]*)"', path.read_text(encoding="utf-8"))]
+    texts += [string for string in strings if CHINESE.search(string)]
     assert [text for text in texts if half_width.search(text)] == []
 
 
@@ -69,6 +76,11 @@ def test_every_code_that_an_error_has_is_in_the_catalogue() -> None:
         if code not in catalogue()
     }
     assert not missing
+
+
+@pytest.mark.parametrize(("prefix", "values"), [("trust", Trust), ("pull", PullMode), ("verdict", Verdict)])
+def test_every_value_of_a_kind_has_its_word(prefix: str, values: type[Enum]) -> None:
+    assert [value for value in values if f"{prefix}.{value.value}" not in message_catalogue()] == []
 
 
 @pytest.mark.parametrize("command", MODULES)
