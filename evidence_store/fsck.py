@@ -239,7 +239,7 @@ class _Verification:
                 self._promised |= check.promised
                 self._result.events = max(self._result.events, check.event_count)
                 with _database_faults(path.name) as faults:
-                    yield from check_items(path, check.pulled)
+                    yield from check_items(path, check.pulled, last_seq=check.event_count)
                 yield from faults
 
     def _spool(self) -> tuple[list[SpoolFile], list[SpoolFile], list[Finding]]:

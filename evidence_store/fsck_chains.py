@@ -33,7 +33,16 @@ ENVELOPE_ALTERED = "STO-067"
 RECEIPT_CONTRADICTED = "STO-068"
 ROW_ALTERED = "STO-075"
 
-UNREADABLE_DATABASE = (sqlite3.Error, EvidockError, OSError, LookupError, TypeError, ValueError, OverflowError)
+UNREADABLE_DATABASE = (
+    sqlite3.Error,
+    EvidockError,
+    OSError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 """What reading a database may raise that somebody else wrote: no database, no such column, a value of another kind."""
 
 _PLACES = frozenset({"footage", "blobs"})
@@ -262,8 +271,10 @@ def _look_into_spool(db_path: Path, spool: Path) -> tuple[list[SpoolFile], list[
     return there, missing
 
 
-def check_items(db_path: Path, said: Mapping[int, EventView]) -> Iterator[Finding]:
-    """Yield items of station.db that say another thing than their signed `footage.pulled`.
+def check_items(db_path: Path, said: Mapping[int, EventView], *, last_seq: int) -> Iterator[Finding]:
+    """Yield items of station.db that say another thing than their signed `footage.pulled`, or that have no row.
+
+    `said` are those up to number `last_seq`; what was signed after it is left for the next time.
 
     Raises:
         UNREADABLE_DATABASE: station.db cannot be read.
@@ -273,15 +284,21 @@ def check_items(db_path: Path, said: Mapping[int, EventView]) -> Iterator[Findin
             yield Finding(
                 ROW_ALTERED, Severity.DAMAGE, f"station.db/event/{row['seq']}", {"table": "spool_blob", "role": row[1]}
             )
+        without_row = {view.asset.id for view in said.values() if view.asset is not None}
         for row in db.execute("select asset_id, recorder_id, raw_path, size_bytes, digest, pulled_seq from item"):
+            without_row.discard(row["asset_id"])
             view = said.get(row["pulled_seq"])
             if view is None:
-                continue  # its envelope is reported, or was signed while we read
+                if row["pulled_seq"] <= last_seq:
+                    yield Finding(ROW_ALTERED, Severity.DAMAGE, f"station.db/item/{row['asset_id']}", {"table": "item"})
+                continue
             asset = view.asset.id if view.asset else None
             told = (asset, view.body.get("path_hex"), view.body.get("size_bytes"), view.subject.sha256)
             noted = (row["asset_id"], row["raw_path"].hex(), str(row["size_bytes"]), row["digest"])
             if told != noted:
                 yield Finding(ROW_ALTERED, Severity.DAMAGE, f"station.db/item/{row['asset_id']}", {"table": "item"})
+        for asset_id in sorted(without_row):
+            yield Finding(ROW_ALTERED, Severity.DAMAGE, f"station.db/item/{asset_id}", {"table": "item"})
 
 
 @contextlib.contextmanager

@@ -75,14 +75,14 @@ class LogFacts:
         try:
             envelope = parse_envelope(raw)
             predicate = json.loads(envelope.payload)["predicate"]
-            kind, body, source = str(predicate["kind"]), predicate["body"], predicate["source"]
+            kind, body, source = str(predicate["kind"]), predicate["body"], str(predicate["source"]["id"])
             asset = str(predicate["asset"]["id"]) if predicate["asset"] else ""
-            seq = int(source["seq"])
+            seq = int(predicate["source"]["seq"])
             at = read.instant(predicate["time"], "wall")
             blobs = blobs_of(body)
         except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
-        self.last_seq_of[source["id"]] = max(self.last_seq_of.get(source["id"], 0), seq)
+        self.last_seq_of[source] = max(self.last_seq_of.get(source, 0), seq)
         path = read.raw_bytes(body, "path_hex")
         name = display_name(path) if path is not None else kind
         signers = frozenset(signature.key_id.text for signature in envelope.signatures)

@@ -46,13 +46,17 @@ def connect(path: Path, *, schema: str, durability: Durability, read_only: bool 
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         db = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         db.row_factory = sqlite3.Row
-        db.execute("PRAGMA foreign_keys = ON")
-        if not read_only:
-            _write_ahead(db)
-            db.execute(f"PRAGMA synchronous = {durability.value}")
-            with transaction(db):
-                for statement in _statements(schema):
-                    db.execute(statement)
+        try:
+            db.execute("PRAGMA foreign_keys = ON")
+            if not read_only:
+                _write_ahead(db)
+                db.execute(f"PRAGMA synchronous = {durability.value}")
+                with transaction(db):
+                    for statement in _statements(schema):
+                        db.execute(statement)
+        except BaseException:
+            db.close()  # a connection that nobody has would keep the file open for some while
+            raise
     except sqlite3.OperationalError as error:
         raise DatabaseUnavailableError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:

@@ -193,6 +193,13 @@ ROWS: list[tuple[str, str, str]] = [
     ("blob", "update envelope_blob set size_bytes = 1 where seq = 2", "STO-075"),
     ("item", "update item set size_bytes = size_bytes + 1 where pulled_seq = 2", "STO-075"),
     ("item path", "update item set raw_path = x'41' where pulled_seq = 2", "STO-075"),
+    ("item gone", "delete from item where pulled_seq = 2", "STO-075"),
+    ("item of another event", "update item set pulled_seq = 1 where pulled_seq = 2", "STO-075"),
+    (
+        "spool blob gone",
+        "delete from spool_blob where digest = (select digest from item where pulled_seq = 5)",
+        "STO-075",
+    ),
     ("head", "update checkpoint_seen set root = zeroblob(32)", "STO-075"),
 ]
 
