@@ -6,6 +6,7 @@ Nothing here changes anything except a probe file that is made and removed in th
 import contextlib
 import errno
 import os
+import pwd
 import shutil
 import sqlite3
 import stat
@@ -50,7 +51,10 @@ class Check:
 def check_machine(paths: HomePaths, *, clock: Clock) -> Iterator[Check]:
     """Yield every check that makes sense here; without a home only those about the machine."""
     config: HomeConfig | None = None
-    if paths.config.exists():
+    if somebody_else := _owner_beside_us(paths):
+        fix = f"sudo -u {somebody_else} evidock --home {paths.root} doctor"
+        yield Check(id="permissions", verdict=CheckVerdict.FAIL, found=str(paths.root), fix=fix)
+    elif is_home(paths):
         try:
             config = read_config(paths)
             yield Check(id="config", verdict=CheckVerdict.OK, found=str(paths.config))
@@ -71,6 +75,28 @@ def check_machine(paths: HomePaths, *, clock: Clock) -> Iterator[Check]:
     yield _clock(clock)
     if config is not None:
         yield from _home(paths, config)
+
+
+def is_home(paths: HomePaths) -> bool:
+    """Say whether there is a home; one that we may not look into is one."""
+    try:
+        return paths.config.exists()
+    except PermissionError:
+        return True
+
+
+def _owner_beside_us(paths: HomePaths) -> str:
+    """Return who owns the home if that is neither we nor somebody as whom we may do everything."""
+    try:
+        owner = paths.root.stat().st_uid
+    except OSError:
+        return ""
+    if os.geteuid() in {0, owner} or not is_home(paths):
+        return ""
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"#{owner}"
 
 
 def _sqlite() -> Check:
@@ -165,9 +191,8 @@ def _permissions(paths: HomePaths) -> Check:
     if open_to_others:
         fix = f"chmod -R go-rwx {paths.keys}"
         return Check(id="permissions", verdict=CheckVerdict.FAIL, found=str(open_to_others[0]), fix=fix)
-    owner = paths.root.stat().st_uid
-    if not os.access(paths.root, os.W_OK) or (owner != os.geteuid() and os.geteuid() != 0):
-        fix = f"sudo chown -R $(id -u):$(id -g) {paths.root}"
+    if not os.access(paths.root, os.W_OK):
+        fix = f"chmod u+w {paths.root}"
         return Check(id="permissions", verdict=CheckVerdict.FAIL, found=str(paths.root), fix=fix)
     return Check(id="permissions", verdict=CheckVerdict.OK, found=f"{paths.keys} 0700")
 

@@ -132,7 +132,7 @@ def _people(invocation: Invocation, outcome: Docked, seconds: float) -> list[str
         lines.append("  " + texts("dock.more_files", count=len(outcome.items) - _SHOWN_FILES))
     for finding in result.findings:
         known = texts.finding(finding.code)
-        lines.append(f"! {texts.headed(finding.subject, known.title)} [{finding.code}]")
+        lines.append(f"! {texts.headed(finding.subject, known.title)} → {known.fix} [{finding.code}]")
     if result.problem:
         known = texts.finding(result.problem)
         lines.append(f"! {texts.headed(known.title, result.problem_text or '')} → {known.fix} [{result.problem}]")

@@ -7,7 +7,7 @@ from operator_cli.display import pad, width_of
 from operator_cli.exit_codes import Exit
 from operator_cli.group import command
 from operator_cli.invocation import Invocation
-from operator_cli.machine_checks import Check, CheckVerdict, check_machine
+from operator_cli.machine_checks import Check, CheckVerdict, check_machine, is_home
 
 _SIGNS = {CheckVerdict.OK: "✓", CheckVerdict.WARN: "!", CheckVerdict.FAIL: "✗", CheckVerdict.UNKNOWN: "?"}
 
@@ -25,7 +25,7 @@ def _document(invocation: Invocation, checks: Sequence[Check]) -> dict[str, obje
     texts = invocation.texts
     return {
         "ok": all(check.verdict is not CheckVerdict.FAIL for check in checks),
-        "home": str(invocation.paths.root) if invocation.paths.config.exists() else None,
+        "home": str(invocation.paths.root) if is_home(invocation.paths) else None,
         "checks": [
             {
                 "id": check.id,
@@ -50,7 +50,7 @@ def _people(invocation: Invocation, checks: Sequence[Check]) -> list[str]:
             lines.append(f"    {texts(f'doctor.{check.id}.why')}")
             if check.fix:
                 lines.append(f"    → {check.fix}")
-    if not invocation.paths.config.exists():
+    if not is_home(invocation.paths):
         lines.append(texts("doctor.no_home", program=invocation.program, home=invocation.paths.root))
     lines.append(texts("doctor.all_well" if not any(check.fix for check in checks) else "doctor.see_arrows"))
     return lines

@@ -42,7 +42,8 @@ def reconciliation(invocation: Invocation, *, format_: str) -> int:
             )
         ]
         for finding in found.findings:
-            people.append(f"! {texts.headed(finding.subject, texts.finding(finding.code).title)} [{finding.code}]")
+            known = texts.finding(finding.code)
+            people.append(f"! {texts.headed(finding.subject, known.title)} → {known.fix} [{finding.code}]")
         people.append(texts("report.agrees" if not found.findings else "report.differs", count=len(found.findings)))
     document = {
         "docks": found.dock_count,

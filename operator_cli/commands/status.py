@@ -94,7 +94,7 @@ def _deadline_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
     lines = []
     for deadline in seen.deadlines[:_SHOWN]:
         due = deadline.due_at.value if isinstance(deadline.due_at, Known) else None
-        kind = "overdue" if deadline.overdue else "soon" if deadline.soon else "due"
+        kind = "overdue" if deadline.overdue else "soon" if deadline.soon else "due" if due else "undated"
         lines.append(
             texts(
                 f"status.{kind}",

@@ -74,3 +74,26 @@ def test_a_probe_leaves_nothing_behind(home: Path) -> None:
     evidock("doctor", "--home", str(home))
     assert sorted(path for path in home.rglob("*")) == before
     assert not [path for path in home.rglob("*") if str(os.getpid()) in path.name]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("open_to_others", [True, False])
+def test_of_somebody_else_s_home_doctor_says_whose_it_is_and_never_to_take_it(
+    tmp_path: Path, open_to_others: bool
+) -> None:
+    home = tmp_path / "home"
+    evidock("init", "--role", "workstation", "--home", str(home))
+    assert evidock("doctor", "--home", str(home)).code in {0, 1}
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    home.chmod(0o755 if open_to_others else 0o700)
+    os.seteuid(65534)
+    try:
+        called = evidock("--json", "doctor", "--home", str(home))
+    finally:
+        os.seteuid(0)
+    assert called.code == 1
+    [check] = [check for check in called.document["checks"] if check["id"] == "permissions"]
+    assert check["verdict"] == "fail"
+    assert check["fix"].startswith("sudo -u root ")
+    assert "chown" not in called.out
