@@ -31,18 +31,21 @@ from host_io.config import HomeConfig, HomePaths, Role
 from operator_cli.children import ProgramChild
 from operator_cli.docking import dock, docked, wait_for_receipts
 from operator_cli.errors import ChildNotReadyError, ForeignFolderError, WaitedTooLongError
+from operator_cli.exit_codes import Exit
 from operator_cli.home_catalogue import home_catalogue
 from operator_cli.home_making import HomeWish, make_home
 from operator_cli.people_time import zone_of
 from operator_cli.saying import say_about_recording
 from operator_cli.simulated_recorder import make_recorder
 from operator_cli.station_view import StationItem, station_reading
+from operator_cli.stolen_keys import forge_package
 from operator_cli.texts import Language, Texts
 from operator_cli.timeline_drawing import draw, gaps_of
 
 _READY_SECONDS = 60.0
 _RECEIPT_SECONDS = 60
 _LOOK_AGAIN_SECONDS = 0.05
+_WITNESSES_MISSING = "PKG-034"
 _TAGS: Mapping[Language, Mapping[str, str]] = {
     Language.ZH: {"case": "示例〔2026〕1号", "party": "某商户", "handler": "张三、李四", "activity": "日常检查"},
     Language.EN: {"case": "DEMO-2026-1", "party": "a shop", "handler": "Zhang San, Li Si", "activity": "inspection"},
@@ -186,7 +189,9 @@ class Demonstration:
         with self._step("verify") as said:
             self._verify(items, said)
         with self._step("export") as said:
-            self._export(said)
+            package = self._export(said)
+        with self._step("thief") as said:
+            self._show_thief(package, said)
 
     # ------------------------------------------------------------------------------------------------ steps
     def _start(self) -> ProgramChild:
@@ -292,20 +297,35 @@ class Demonstration:
             first = summary.findings[0] if summary.findings else None
             raise DemoDamageError(f"{first.code} {first.subject}" if first else str(self._paths.root))
 
-    def _export(self, said: Said) -> None:
+    def _export(self, said: Said) -> Path:
         """Write the evidence package of the recording that was tagged, and let the verifier that lies in it judge."""
         out = self._folder / "package"
         made = export_package(self._paths, recordings=[self._result.recording], out=out, clock=self._clock)
-        command = [
-            sys.executable,
-            "-I",
-            str(out / "data/verify/verify.pyz"),
-            str(out),
+        said.ok = made.ok and self._judged(out, by=out).returncode == 0
+        said.detail = self._texts("demo.export", out=out, files=made.item_count, events=made.event_count)
+        return out
+
+    def _show_thief(self, package: Path, said: Said) -> None:
+        """Let a thief of the centre's keys rewrite the history, and the verifier of the true package judge his."""
+        forged = self._folder / "forged-package"
+        forge_package(self._paths, self._result.recording, forged, clock=self._clock)
+        judged = self._judged(forged, by=package)
+        said.lines = tuple(f"    {line.strip()}" for line in judged.stdout.splitlines() if _WITNESSES_MISSING in line)
+        said.ok = judged.returncode == Exit.DAMAGE and bool(said.lines)
+        said.detail = self._texts("demo.thief", out=forged)
+
+    def _judged(self, package: Path, *, by: Path) -> "subprocess.CompletedProcess[str]":
+        """Return what the verifier in the package `by` says of a package, given the site's true keys."""
+        language = self._texts.language.value
+        words = [
+            str(by / "data/verify/verify.pyz"),
+            str(package),
             "--trust",
             str(self._paths.trust),
+            "--lang",
+            language,
         ]
-        said.ok = made.ok and subprocess.run(command, capture_output=True, check=False).returncode == 0
-        said.detail = self._texts("demo.export", out=out, files=made.item_count, events=made.event_count)
+        return subprocess.run([sys.executable, "-I", *words], capture_output=True, text=True, check=False)
 
     # ------------------------------------------------------------------------------------------------ helpers
     @contextmanager

@@ -104,8 +104,8 @@ CODES: dict[str, dict[str, str]] = {
     "PKG-034": {
         "zh": "联署检查点的见证方不够",
         "en": "too few of the witnesses that are asked for cosigned the checkpoint",
-        "fix_zh": "向出具单位要一份等到见证之后制作的",
-        "fix_en": "ask whoever made it for one that was made after the witnesses had cosigned",
+        "fix_zh": "没有见证的日志，持有中心密钥的人都能伪造：不要采信；向出具单位要一份见证之后制作的",
+        "fix_en": "a thief of the centre's keys could make such a log up: ask for one that they cosigned",
     },
     "PKG-040": {
         "zh": "条目的事件链有缺号、分叉，或末尾与说明不同",

@@ -16,6 +16,7 @@ from evidence_store.centre_book import open_findings
 from evidence_store.cosigning import ASK_AGAIN_SECONDS, ROUND_SECONDS
 from evidence_store.fsck import verify_home
 from evidence_store.quorum_desk import PATIENCE_SECONDS, WitnessMessage
+from evidence_store.rebuild import rebuild
 from host_io.config import HomePaths
 from tests.fakes.centre_home import LOG, Centre, centre_at, trust_of
 from tests.fakes.council import NAMES, WitnessedPlace
@@ -191,6 +192,16 @@ def test_a_shown_checkpoint_that_is_altered_is_found(place: WitnessedPlace, plac
     path.chmod(0o644)
     path.write_text("\n".join(lines))
     assert {subject for _, subject in _faults(place.paths)} == {"log/checkpoint"}
+
+
+def test_rebuild_shows_nothing_that_no_witness_saw(place: WitnessedPlace) -> None:
+    with centre_at(place.paths, place.trust, clock=place.clock) as centre:
+        place.council.sit(centre, place.says(centre)[1])
+        centre.ledger.settle()
+    shown = (place.paths.log / "checkpoint").read_bytes()
+    rebuild(place.paths, place.clock)
+    assert (place.paths.log / "checkpoint").read_bytes() == shown
+    assert _faults(place.paths) == []
 
 
 def test_entries_that_no_witness_saw_are_a_note_not_damage(place: WitnessedPlace) -> None:
