@@ -131,17 +131,7 @@ class _Lane:
     def work(self, blobs: Sequence[SpoolBlob]) -> list[int]:
         """Hand blobs over as far as possible; return the envelopes that are complete now."""
         complete: set[int] = set()
-        to_upload = blobs
-        if not self._config.station.centre_url:
-            try:
-                outcome = self._link.give(blobs)
-            except OSError as error:  # a disk that fails, or is full
-                self._put_off(blobs, StoreAwayError(f"{self._paths.vault}: {error}"))
-                return []
-            complete.update(self._done(outcome.given))
-            for blob, damage in outcome.failed:
-                self._put_off([blob], damage)
-            to_upload = outcome.to_upload
+        to_upload = blobs if self._config.station.centre_url else self._link_all(blobs, complete)
         for place, blob in enumerate(to_upload):
             if self._is_stopping():
                 break
@@ -159,6 +149,22 @@ class _Lane:
             else:
                 complete.update(self._done([blob]))
         return sorted(complete)
+
+    def _link_all(self, blobs: Sequence[SpoolBlob], complete: set[int]) -> Sequence[SpoolBlob]:
+        """Link what can be linked, adding the envelopes that are complete now; return what is to be uploaded."""
+        try:
+            outcome = self._link.give(blobs)
+        except OSError as error:  # the names are there, and may not be for good
+            self._put_off(blobs, StoreAwayError(f"{self._paths.vault}: {error}"))
+            return []
+        complete.update(self._done(outcome.given))
+        away = [(blob, problem) for blob, problem in outcome.failed if not isinstance(problem, DamageError)]
+        if away:
+            self._put_off([blob for blob, _ in away], away[0][1])
+        for blob, problem in outcome.failed:
+            if isinstance(problem, DamageError):
+                self._put_off([blob], problem)
+        return outcome.to_upload
 
     def _upload(self, blob: SpoolBlob) -> None:
         if not self._ledger.is_needed(blob.digest):

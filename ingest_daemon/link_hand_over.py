@@ -17,7 +17,7 @@ from typing import Final
 from evidence_model.errors import DamageError, EvidockError
 from host_io import durable
 from host_io.config import HomePaths
-from ingest_daemon.errors import SpoolCopyMissingError, SpoolCopyUnreadableError
+from ingest_daemon.errors import SpoolCopyMissingError, SpoolCopyUnreadableError, StoreAwayError
 from ingest_daemon.ledger import SpoolBlob
 
 _FICLONE: Final = 0x40049409
@@ -61,9 +61,10 @@ class LinkHandOver:
             except DamageError as error:
                 outcome.failed.append((blob, error))
             except OSError as error:
-                if error.errno not in _NO_LINK:
-                    raise
-                outcome.to_upload.append(blob)
+                if error.errno in _NO_LINK:
+                    outcome.to_upload.append(blob)
+                else:  # a disk that fails, or is full; what is wrong with one name keeps no other one back
+                    outcome.failed.append((blob, StoreAwayError(f"{self._paths.vault}: {error}")))
             else:
                 outcome.given.append(blob)
         if outcome.given:

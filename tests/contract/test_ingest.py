@@ -220,6 +220,19 @@ def test_missing_bytes_are_shown_and_everything_else_goes_on(place: Place) -> No
         wait_for(lambda: spooling.findings() == [])
 
 
+def test_a_name_that_cannot_be_given_keeps_no_other_footage_back(place: Place) -> None:
+    home, _, spooling = place
+    stuck = spooling.pull(b"stuck", name="STUCK.MP4")
+    in_the_way = home.paths.vault / "incoming" / f"{stuck.blobs[0].digest.hex}.handed" / "folder"
+    in_the_way.mkdir(parents=True)
+    after = [spooling.pull(b"fine %d" % number, name=f"{number}.MP4") for number in range(3)]
+    with ingesting(home):
+        wait_for(lambda: {event.seq for event in after} <= set(spooling.receipted()))
+        in_the_way.rmdir()
+        in_the_way.parent.rmdir()
+        wait_for(all_receipted(spooling))
+
+
 def test_a_damaged_copy_that_was_replaced_is_handed_over_again(place: Place) -> None:
     home, _, spooling = place
     event = spooling.pull(b"right bytes")

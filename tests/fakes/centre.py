@@ -225,7 +225,7 @@ class FakeCentre:
         if final.exists():
             return True
         handed = self.home.paths.vault / "incoming" / f"{blob.digest.hex}.handed"
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             if hashlib.sha256(handed.read_bytes()).digest() != blob.digest.raw:
                 handed.unlink()
                 return False

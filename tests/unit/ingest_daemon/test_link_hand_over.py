@@ -114,8 +114,9 @@ def test_a_failing_disk_is_no_reason_to_upload(home: Home, blob: SpoolBlob, monk
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "link", fail)
-    with pytest.raises(OSError, match="Input/output"):
-        LinkHandOver(home.paths).give([blob])
+    outcome = LinkHandOver(home.paths).give([blob])
+    assert (outcome.given, outcome.to_upload) == ([], [])
+    assert [(failed, error.code) for failed, error in outcome.failed] == [(blob, "ING-013")]
 
 
 @pytest.mark.root
