@@ -5,6 +5,9 @@ the same again continues and makes nothing twice.
 """
 
 import contextlib
+import errno
+import os
+import shutil
 import signal
 import threading
 import time
@@ -28,6 +31,8 @@ from operator_cli.station_view import StationItem, items_of, station_reading
 
 LOOK_AGAIN_SECONDS = 0.1
 _AGENT_BACK_SECONDS = 30.0
+_BEGIN_SECONDS = 10.0
+_ROOM_BYTES = 1 << 20
 _STORE_BACK_SECONDS = 30.0
 _NEVER_RAN_SECONDS = 1.0
 
@@ -134,9 +139,13 @@ def _by_the_agent(
     paths: HomePaths, session: SessionId, *, clock: Clock, on_progress: Callable[[Progress], None]
 ) -> SessionResult:
     gone_mono: float | None = None
+    asked_mono, has_begun = clock.mono(), False
     while True:
         if (progress := read_progress(paths, session)) is not None:
+            has_begun = True
             on_progress(progress)
+        elif not has_begun and clock.mono() - asked_mono > _BEGIN_SECONDS:
+            _refuse_full_disk(paths)
         if has_ended(paths, session) and (result := read_result(paths, session)) is not None:
             return result
         if running.look(paths).keeps(Program.AGENT):
@@ -146,6 +155,16 @@ def _by_the_agent(
         elif clock.mono() - gone_mono > _AGENT_BACK_SECONDS:
             raise NothingRunningError(session)
         time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _refuse_full_disk(paths: HomePaths) -> None:
+    """Say why nothing begins; the request stays, and the agent takes it up when there is room.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if shutil.disk_usage(paths.spool).free < _ROOM_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths.spool))
 
 
 def has_ended(paths: HomePaths, session: SessionId) -> bool:
