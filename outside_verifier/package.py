@@ -92,7 +92,7 @@ class _Verification:
             if each.is_proved and each.event.item is not None and each.event.item.id in about:
                 about[each.event.item.id].append(each.event)
         for item in items:
-            self._check_item(item, about[item["id"]])
+            self._check_item(item, about[item["id"]], trust.centre)
         self._check_blobs(items)
         if self._is_listed:
             self._check_what_belongs(items, trust)
@@ -361,25 +361,27 @@ class _Verification:
 
     # ---------------------------------------------------------------------------------------------- items
 
-    def _check_item(self, item: dict[str, Any], about: list[Event]) -> None:
-        """Check one item against the proved events about it."""
+    def _check_item(self, item: dict[str, Any], about: list[Event], centre: str) -> None:
+        """Check one item against the proved events about it; what came from a recorder only a station can say."""
+        by_stations = [event for event in about if event.source.id != centre]
+        pulled = [event for event in by_stations if event.kind == "footage.pulled"]
         named = {(blob.sha256, blob.size_bytes) for event in about for blob in event.blobs if blob.role == "footage"}
-        subjects = {event.subject_sha256 for event in about if event.kind == "footage.pulled"}
+        subjects = {event.subject_sha256 for event in pulled}
         stated = (item["sha256"], item["size_bytes"])
         if named - {stated} or subjects - {item["sha256"]}:
             self._result.add("PKG-050", item["id"], "item.differs")
         path, is_whole = item["file"], False
         if path is None:
-            pass  # the bytes were disposed of: the events alone are here
+            if not any(event.kind == "disposal.done" for event in about):
+                self._result.add("PKG-050", item["id"], "item.gone")
         elif path not in self._bag.sizes:
             if path not in self._named:
                 self._result.add("PKG-050", path, "file.missing", path=path)
         else:
             digest = self._bag.digests.get(path)
             is_whole = bool(named) and named == {(digest, self._bag.sizes[path])} and subjects == {digest}
-            self._check_footage(item, about, is_whole=is_whole)
-        pulled = next((event for event in about if event.kind == "footage.pulled"), None)
-        body = pulled.body if pulled is not None else {}
+            self._check_footage(item, by_stations, is_whole=is_whole)
+        body = pulled[0].body if pulled else {}
         self._result.items.append(
             {
                 "id": item["id"],
@@ -392,10 +394,10 @@ class _Verification:
             }
         )
 
-    def _check_footage(self, item: dict[str, Any], about: list[Event], *, is_whole: bool) -> None:
+    def _check_footage(self, item: dict[str, Any], by_stations: list[Event], *, is_whole: bool) -> None:
         path, chunks = item["file"], item["chunks"]
         is_altered = path in self._altered
-        lists = {blob.sha256 for event in about for blob in event.blobs if blob.role == "chunks"}
+        lists = {blob.sha256 for event in by_stations for blob in event.blobs if blob.role == "chunks"}
         is_list_right = chunks is not None and self._bag.digests.get(chunks) in lists
         if chunks is not None and chunks in self._bag.sizes and not is_list_right and chunks not in self._altered:
             self._result.add("PKG-043", chunks)
@@ -404,10 +406,10 @@ class _Verification:
         if is_whole and not is_altered:
             return
         code = "PKG-005" if is_altered else "PKG-042"
-        if not is_list_right or chunks is None:
+        damaged, count = self._bag.damaged_blocks(path, chunks) if chunks is not None and is_list_right else ([], 0)
+        if not damaged:  # no list, or one of other bytes
             self._result.add(code, path, "blocks.unknown")
             return
-        damaged, count = self._bag.damaged_blocks(path, chunks)
         self._result.add(code, path, "blocks", damaged=_ranges(damaged), whole=count - sum(n <= count for n in damaged))
 
     def _check_blobs(self, items: list[dict[str, Any]]) -> None:

@@ -215,6 +215,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "package.json and events/ do not name the same events",
     ),
     "item.differs": ("package.json 的大小或摘要与事件不同", "size or digest in package.json is not that of the events"),
+    "item.gone": (
+        "没有内容，却没有事件说已处置",
+        "its bytes are not here, and no event says that they were disposed of",
+    ),
     "chain.gap": ("缺第 {seq} 号", "number {seq} is missing"),
     "chain.fork": ("第 {seq} 号有两个", "number {seq} is there twice"),
     "chain.prev": ("第 {seq} 号所指的前一个不是这里的", "number {seq} names another predecessor"),

@@ -211,6 +211,7 @@ def test_a_reader_that_goes_away_is_no_traceback(package: Package, verifier: Pat
 HOSTILE = [b"", b"\0" * 100, b"[" * 200_000, b'{"a":' * 50_000, b"\xff\xfe" * 50_000, b"9" * 300_000]
 
 
+@pytest.mark.slow
 def test_any_file_may_hold_anything(package: Package) -> None:
     """Each file of a package in turn holds what readers stumble over; there are findings, and nothing else."""
     trust = parse_trust(trust_bytes(package.story.trust))

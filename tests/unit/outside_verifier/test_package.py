@@ -563,6 +563,37 @@ def test_pkg_042_an_altered_file_with_everything_signed_anew_names_its_mib(packa
     assert (finding.code, finding.facts["damaged"]) == ("PKG-042", "3")
 
 
+def test_pkg_042_footage_that_the_centre_alone_speaks_of(tmp_path: Path) -> None:
+    """The centre has a key, a log and a signature; that a file came from a recorder is for a station to say."""
+    story = EvidenceStory(FILES[1:])
+    made_up = Original("DCIM/0009.mp4", b"never filmed")
+    item, subject = made_up.id, (f"asset/{made_up.id}", sha(made_up.data))
+    body: dict[str, Any] = {"blobs": [story.ref("footage", made_up.data)], "session": "s-1", "recorder": "cam-7"}
+    story.say(story.centre, "footage.pulled", subject, {**body, "path_hex": made_up.path.encode().hex()}, asset=item)
+    story.say(story.centre, "recorder.docked", ("recorder/cam-7", sha(b"recorder")), {"session": "s-1"})
+    chunks = story.ref("chunks", chunks_of(made_up.data))
+    story.say(story.centre, "footage.reread", subject, {"blobs": [chunks]}, asset=item)
+    story.originals = sorted([*story.originals, made_up], key=lambda original: original.id)
+    result = verify(story.write(tmp_path / "bag"))
+    assert codes(result) == {"PKG-042"}
+    assert {each["id"]: each["proved"] for each in result.items} == {item: "no", FILES[1].id: "yes"}
+
+
+def test_pkg_042_a_chunk_list_by_the_centre_proves_no_part_of_an_altered_file(tmp_path: Path) -> None:
+    story = EvidenceStory(FILES[:1])
+    altered = flip(2 * MIB)(FILES[0].data)
+    subject = (f"asset/{FILES[0].id}", sha(FILES[0].data))
+    chunks = story.ref("chunks", chunks_of(altered))
+    story.say(story.centre, "footage.reread", subject, {"blobs": [chunks]}, asset=FILES[0].id)
+    package = story.write(tmp_path / "bag")
+    package.put(BIG, altered)
+    package.put(f"{BIG}.chunks", chunks_of(altered))
+    package.put(f"blobs/{sha(chunks_of(FILES[0].data))}", chunks_of(FILES[0].data))
+    package.seal()
+    found = {finding.code: finding.reason for finding in verify(package).findings}
+    assert found == {"PKG-042": "blocks.unknown", "PKG-043": ""}
+
+
 def test_pkg_043_a_chunk_list_made_to_fit_an_altered_file(package: Package) -> None:
     package.change(BIG, flip(2 * MIB))
     package.put(f"{BIG}.chunks", chunks_of(package.path(BIG).read_bytes()))
@@ -643,13 +674,24 @@ def test_pkg_050_a_file_of_no_event(package: Package, name: str) -> None:
     assert codes(verify(package)) == {"PKG-050"}
 
 
-def test_an_item_whose_bytes_were_disposed_of_has_its_events_alone(package: Package) -> None:
-    """The other half of design promise 6: the proofs outlive the bytes."""
+def without_bytes(package: Package) -> Package:
     package.path(BIG).unlink()
     package.change_contents(
         lambda contents: next(each for each in contents["items"] if each["id"] == FILES[0].id).update(file=None)
     )
     package.seal()
-    result = verify(package)
+    return package
+
+
+def test_an_item_whose_bytes_were_disposed_of_has_its_events_alone(tmp_path: Path) -> None:
+    """The other half of design promise 6: the proofs outlive the bytes."""
+    story = EvidenceStory(FILES)
+    subject = (f"asset/{FILES[0].id}", sha(FILES[0].data))
+    story.say(story.centre, "disposal.done", subject, {"why": "its time was over"}, asset=FILES[0].id)
+    result = verify(without_bytes(story.write(tmp_path / "bag")))
     assert codes(result) == set()
     assert sorted(item["proved"] for item in result.items) == ["gone", "yes"]
+
+
+def test_pkg_050_bytes_that_are_not_there_although_no_event_says_that_they_were_disposed_of(package: Package) -> None:
+    assert codes(verify(without_bytes(package))) == {"PKG-050"}
