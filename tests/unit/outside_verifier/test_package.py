@@ -575,7 +575,7 @@ def test_pkg_042_footage_that_the_centre_alone_speaks_of(tmp_path: Path) -> None
     story.say(story.centre, "footage.reread", subject, {"blobs": [chunks]}, asset=item)
     story.originals = sorted([*story.originals, made_up], key=lambda original: original.id)
     result = verify(story.write(tmp_path / "bag"))
-    assert codes(result) == {"PKG-042"}
+    assert codes(result) == {"PKG-042", "PKG-043"}, "its chunk list is nobody's either"
     assert {each["id"]: each["proved"] for each in result.items} == {item: "no", FILES[1].id: "yes"}
 
 
