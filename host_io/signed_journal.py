@@ -6,6 +6,7 @@ allows one writer at a time, hence two processes with the same key never make th
 before the commit, nothing was said; after it, the envelope is there for good and is sent until its receipt verifies.
 """
 
+import contextlib
 import json
 import secrets
 import sqlite3
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from chain_of_custody.chain import GENESIS_PREV
-from chain_of_custody.envelope import envelope_checksum, envelope_hash, make_envelope
+from chain_of_custody.envelope import envelope_checksum, envelope_hash, make_envelope, parse_envelope
 from chain_of_custody.event import (
     Actor,
     AssetLink,
@@ -23,6 +24,7 @@ from chain_of_custody.event import (
     SourceLink,
     Subject,
     build_statement,
+    parse_event,
 )
 from chain_of_custody.leaf import sign_leaf
 from chain_of_custody.receipt import VerifiedReceipt
@@ -30,11 +32,18 @@ from chain_of_custody.signatures import Signer
 from chain_of_custody.tree import TreeHead
 from evidence_model.canonical import JsonObject
 from evidence_model.digests import Digest
+from evidence_model.errors import DamageError, RefusedError
 from evidence_model.events import EventKind
 from evidence_model.ids import AssetId, EventId, SourceId, event_id
 from evidence_model.instants import Clock, ClockReading, unix_ms
 from evidence_model.messages import BlobRef, BlobRole
 from host_io import sqlite
+
+
+class JournalNotOursError(DamageError):
+    """The database in this place is another signer's journal; going on in it would break both chains."""
+
+    code = "HOST-004"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +144,21 @@ class JournalView:
 
 
 class SignedJournal(JournalView):
-    """Appends to one signer's chain, and reads it; `db` has the tables of `journal_schema`."""
+    """Appends to one signer's chain, and reads it; `db` has the tables of `journal_schema`.
+
+    Raises:
+        JournalNotOursError: what lies in `db` was signed by another source.
+    """
 
     def __init__(self, db: sqlite3.Connection, *, signer: Signer, source: SourceId, clock: Clock) -> None:
         super().__init__(db, clock=clock)
         self._signer = signer
         self._source = source
+        owner = self._owner()
+        if owner not in (None, source):
+            raise JournalNotOursError(
+                f"this database is the journal of {owner}, not of {source}; nothing is signed into it: put it right"
+            )
 
     @property
     def source(self) -> SourceId:
@@ -185,6 +203,13 @@ class SignedJournal(JournalView):
             )
             self._insert(event, asset, reading)
         return event
+
+    def _owner(self) -> SourceId | None:
+        """Return who signed last; None if nobody did, or if it cannot be read, which `verify` names."""
+        row = self._db.execute("select raw from envelope order by seq desc limit 1").fetchone()
+        with contextlib.suppress(RefusedError):
+            return parse_event(parse_envelope(row["raw"])).source.id if row else None
+        return None
 
     def _head(self) -> tuple[int, bytes]:
         row = self._db.execute("select seq, hash from envelope order by seq desc limit 1").fetchone()

@@ -1,5 +1,6 @@
 """One signer's chain: gapless, signed, together with the state it speaks of, and receipts noted once."""
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ from chain_of_custody.signatures import verifier_for
 from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
 from host_io import sqlite
-from host_io.signed_journal import NewFact, raw_note
+from host_io.signed_journal import JournalNotOursError, NewFact, SignedJournal, raw_note
 from tests.fakes.centre import FakeCentre
 from tests.fakes.manual_clock import ManualClock
-from tests.homes import Home, make_home
+from tests.homes import CENTRE, STATION, Home, make_home
 from tests.spooling import Spooling
 
 
@@ -145,3 +146,13 @@ def test_a_receipt_is_noted_once_with_the_head_it_proves_and_becomes_the_next_be
     beacon = parse_event(parse_envelope(after.raw)).time.beacon
     assert beacon is not None
     assert (beacon.size, beacon.root) == (receipt.head.size, receipt.head.root)
+
+
+def test_nothing_is_signed_into_the_journal_of_another_signer(home: Home, spooling: Spooling) -> None:
+    spooling.note(2)
+    for source, signer in ((STATION, home.station), (CENTRE, home.centre)):
+        with contextlib.ExitStack() as stack:
+            if source == CENTRE:  # station.db lies where centre.db should
+                stack.enter_context(pytest.raises(JournalNotOursError, match=STATION))
+            SignedJournal(spooling.db, signer=signer, source=source, clock=ManualClock())
+    assert spooling.db.execute("select count(*) from envelope").fetchone()[0] == 2
