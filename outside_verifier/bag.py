@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import Callable
 
 from .strict import RefusedError
@@ -153,17 +154,20 @@ class Bag:
 def open_bag(root: str) -> Bag:
     """Walk through a folder; OSError if it is none."""
     bag = Bag(root)
-    waiting = [("", 0)]
+    waiting, left = [("", 0)], MAX_FILES
     while waiting:
         folder, depth = waiting.pop()
         try:
             with os.scandir(os.path.join(root, folder)) as entries:
-                names = sorted(entry.name for entry in entries)
+                names = sorted(entry.name for entry in islice(entries, left + 1))
         except OSError:
             if not folder:
                 raise
             bag.unreadable.append(folder)
             continue
+        left -= len(names)
+        if left < 0:
+            raise OSError("too many files")
         for name in names:
             path = f"{folder}{name}"
             try:
@@ -177,8 +181,6 @@ def open_bag(root: str) -> Bag:
             elif stat.S_ISREG(found.st_mode) and not is_link:
                 bag.sizes[path] = found.st_size
                 bag.identity[path] = (found.st_dev, found.st_ino)
-                if len(bag.sizes) > MAX_FILES:
-                    raise OSError("too many files")
             else:
                 bag.unsafe.append(path)
     return bag

@@ -388,6 +388,8 @@ class _Verification:
                 "recording": item["recording"],
                 "name": _raw_name(body.get("path_hex")),
                 "recorder": str(body.get("recorder", ""))[:64],
+                "station": pulled[0].source.id if pulled else "",
+                "pulled_at": pulled[0].wall if pulled else "",  # by the station's clock
                 "sha256": item["sha256"],
                 "size_bytes": str(item["size_bytes"]),
                 "proved": "gone" if path is None else "yes" if is_whole else "no",

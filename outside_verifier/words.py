@@ -255,8 +255,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The log did not rewrite what it held earlier (at {anchor} entries)",
     ),
     "item.yes": (
-        "✓ {name} [{recorder}] {size_bytes} 字节，sha256 {sha256}",
-        "✓ {name} [{recorder}] {size_bytes} bytes, sha256 {sha256}",
+        "✓ {name} [{recorder}] {size_bytes} 字节，sha256 {sha256}；{station} 于 {pulled_at} 取得",
+        "✓ {name} [{recorder}] {size_bytes} bytes, sha256 {sha256}; pulled by {station} at {pulled_at}",
     ),
     "item.no": ("✗ {name} [{recorder}]：未得到证明", "✗ {name} [{recorder}]: not proved"),
     "item.gone": ("· {name} [{recorder}]：只有事件，没有内容", "· {name} [{recorder}]: its events alone, no bytes"),

@@ -21,7 +21,7 @@ from chain_of_custody.signatures import public_key_pem
 from evidence_model.canonical import canonical_bytes
 from evidence_model.findings import catalogue
 from host_io.trust import trust_bytes
-from outside_verifier import keys, main
+from outside_verifier import bag, keys, main
 from outside_verifier.build import pyz_bytes
 from outside_verifier.findings import MAX_KEPT, Result
 from outside_verifier.keys import Key
@@ -281,6 +281,17 @@ def test_a_million_findings_are_counted_and_not_kept() -> None:
         result.add("PKG-003", f"file {number}")
     assert (len(result.findings), result.counts["PKG-003"]) == (MAX_KEPT, MAX_KEPT * 3)
     assert f"✗ PKG-003 {2 * MAX_KEPT} more" in list(lines(result, "en"))
+
+
+def test_a_folder_with_more_files_than_any_package_has_is_not_read_to_its_end(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = sum(len(folders) + len(files) for _, folders, files in os.walk(package.bag))
+    monkeypatch.setattr(bag, "MAX_FILES", count)
+    assert verify_package(str(package.bag)).exit_code == 0
+    (package.bag / "one more").mkdir()
+    result = verify_package(str(package.bag))
+    assert (set(result.counts), result.exit_code) == ({"PKG-001"}, 4)
 
 
 @pytest.mark.parametrize("text", ["a\x1b[31mb", "a\u202eb", "a\u200bb", "a\nb", "a\x9bb", "\ud800", "\x7f"])

@@ -106,6 +106,8 @@ def test_the_whole_package_agrees(package: Package) -> None:
     assert result.checked["files"] == len(named)
     assert (result.checked["items"], result.checked["events"], result.checked["proofs"]) == (2, 10, 10)
     assert [item["proved"] for item in result.items] == ["yes", "yes"]
+    assert {(item["station"], item["recorder"]) for item in result.items} == {("st-1", "cam-7")}
+    assert all(item["pulled_at"].startswith("2026-11-22T01:02:") for item in result.items)
     assert result.about["anchor"] == str(package.story.old_size)
 
 
