@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 
 from chain_of_custody.receipt import parse_receipt
 from evidence_model.digests import Digest
+from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, RecordingId, SourceId
-from evidence_model.messages import BlobRole, blobs_of
+from evidence_model.messages import BlobRef, BlobRole, blobs_of
 from evidence_model.names import safe_local_name
 from evidence_store.centre_book import open_centre_db
 from evidence_store.custody_queries import open_catalogue
 from evidence_store.errors import BytesNotArrivedError, HeadUnwitnessedError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING
 from evidence_store.log_folder import LogFolder
-from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, log_state
+from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, is_pull_of, log_state
 from evidence_store.queries import show_recording
 from evidence_store.vault import Vault
 from host_io.config import HomePaths
@@ -78,7 +79,7 @@ def gather(
         items = [item for recording in _recordings(db, recordings) for item in _items(db, recording)]
         state = log_state(folder, trust, known_size=known_size)  # read second, so it holds all of the first
         search = EventSearch(folder, state, trust)
-        events = search.run(db, known_size=known_size, assets=[item.id for item in items])
+        events = search.run(db, known_size=known_size, items={item.id: item.digest for item in items})
         if not search.findings:
             _check_pulled(items, events)
         contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)))
@@ -133,18 +134,27 @@ def _items(db: sqlite3.Connection, recording: str) -> Iterator[PackagedItem]:
 
 
 def _name_blobs(contents: PackageContents) -> None:
-    """Find each item's chunk list, and what else the events name."""
+    """Find each item's chunk list, and what else belongs to it: what its stations name, and their dockings.
+
+    What anybody else names (STO-023) is neither waited for nor handed over: it may be nothing, or others' footage.
+    """
+    digests = {item.id: item.digest for item in contents.items}
     stations = {item.id: item.station for item in contents.items}
-    named = {(blob.role, blob.digest): None for event in contents.events for blob in blobs_of(event.view.body)}
-    for event in contents.events:
-        asset = event.view.asset
-        if asset is not None and stations.get(asset.id) == event.view.source.id:
-            for blob in blobs_of(event.view.body):
-                if blob.role is BlobRole.CHUNKS:
-                    contents.chunks[asset.id] = blob.digest  # the newest one counts
-    beside = {(BlobRole.FOOTAGE, item.digest) for item in contents.items}
-    beside |= {(BlobRole.CHUNKS, digest) for digest in contents.chunks.values()}
-    contents.blobs = sorted({digest for role, digest in named if (role, digest) not in beside})
+    views = [event.view for event in contents.events]
+    pulled_by = {(view.asset.id, view.source.id) for view in views if view.asset and is_pull_of(view, digests)}
+    named: set[BlobRef] = set()
+    for view in views:
+        blobs = [blob for blob in blobs_of(view.body) if blob.role is not BlobRole.FOOTAGE]
+        if view.kind == EventKind.RECORDER_DOCKED.value:
+            named.update(blobs)
+        elif view.asset is not None and (view.asset.id, view.source.id) in pulled_by:
+            named.update(blobs)
+            if stations[view.asset.id] == view.source.id:
+                for blob in blobs:
+                    if blob.role is BlobRole.CHUNKS:
+                        contents.chunks[view.asset.id] = blob.digest  # the newest one counts
+    beside = {(BlobRole.CHUNKS, digest) for digest in contents.chunks.values()}
+    contents.blobs = sorted({blob.digest for blob in named if (blob.role, blob.digest) not in beside})
 
 
 def _check_arrived(db: sqlite3.Connection, vault: Vault, contents: PackageContents) -> list[Finding]:

@@ -7,7 +7,7 @@ out, so it does not matter whether the store runs. Each envelope, leaf and proof
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -21,6 +21,7 @@ from chain_of_custody.leaf import Leaf, verify_leaf
 from chain_of_custody.proofs import consistency_proof, inclusion_proof, verify_consistency, verify_inclusion
 from chain_of_custody.signatures import KeyId
 from chain_of_custody.tiles import node_reader
+from evidence_model.digests import Digest
 from evidence_model.errors import DamageError, RefusedError
 from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
@@ -107,14 +108,14 @@ class EventSearch:
         self._read_node = node_reader(state.head.size, folder.read_tile)
         self._verifiers = trust.verifiers()
 
-    def run(self, db: sqlite3.Connection, *, known_size: int, assets: Collection[AssetId]) -> list[PackagedEvent]:
+    def run(self, db: sqlite3.Connection, *, known_size: int, items: Mapping[AssetId, Digest]) -> list[PackagedEvent]:
         """Return the events that the log holds about these items, in its order."""
-        seen = list(self._candidates(db, known_size, assets))
-        chosen = {each.index: each for each in seen if _names_one_of(each.view, frozenset(assets))}
+        seen = list(self._candidates(db, known_size, items.keys()))
+        chosen = {each.index: each for each in seen if _names_one_of(each.view, items.keys())}
         sessions = {
             (each.view.source.id, read.text(each.view.body, "session"))
             for each in chosen.values()
-            if each.view.kind == EventKind.FOOTAGE_PULLED.value
+            if is_pull_of(each.view, items)
         }
         chosen |= {each.index: each for each in seen if _is_docking(each.view, sessions)}
         packaged = {index: self._packaged(event) for index, event in chosen.items()}
@@ -189,6 +190,14 @@ class EventSearch:
         proof = inclusion_proof(event.index, head.size, self._read_node)
         verify_inclusion(leaf_hash=leaf.hash(), index=event.index, size=head.size, proof=proof, root=head.root)
         return PackagedEvent(index=event.index, envelope=envelope, view=event.view, leaf=leaf, proof=proof)
+
+
+def is_pull_of(view: EventView, items: Mapping[AssetId, Digest]) -> bool:
+    """Say whether a station says here that it pulled one of the items itself: this id, and these bytes."""
+    if view.kind != EventKind.FOOTAGE_PULLED.value or view.asset is None:
+        return False
+    digest = items.get(view.asset.id)
+    return digest is not None and view.subject.sha256 == digest.raw
 
 
 def _names_one_of(view: EventView, assets: Collection[AssetId]) -> bool:

@@ -92,8 +92,9 @@ class _Verification:
             if each.is_proved and each.event.item is not None and each.event.item.id in about:
                 about[each.event.item.id].append(each.event)
         for item in items:
+            about[item["id"]] = _believed(item, about[item["id"]], trust.centre)
             self._check_item(item, about[item["id"]], trust.centre)
-        self._check_blobs(items)
+        self._check_blobs(items, about)
         if self._is_listed:
             self._check_what_belongs(items, trust)
 
@@ -414,13 +415,15 @@ class _Verification:
             return
         self._result.add(code, path, "blocks", damaged=_ranges(damaged), whole=count - sum(n <= count for n in damaged))
 
-    def _check_blobs(self, items: list[dict[str, Any]]) -> None:
-        """Check that every other blob an event names is there (PKG-043), and none besides (PKG-050)."""
+    def _check_blobs(self, items: list[dict[str, Any]], about: dict[str, list[Event]]) -> None:
+        """Check that every other blob a believed event names is there (PKG-043), and none besides (PKG-050)."""
         beside = {("footage", item["sha256"]) for item in items}
         beside |= {("chunks", self._bag.digests.get(item["chunks"]) or "") for item in items}
         needed = set()
-        for each in self._events.values():
-            for blob in each.event.blobs if each.is_proved else ():
+        proved = [each.event for each in self._events.values() if each.is_proved]
+        dockings = [event for event in proved if event.kind == "recorder.docked"]
+        for event in [*dockings, *(event for events in about.values() for event in events)]:
+            for blob in event.blobs:
                 if (blob.role, blob.sha256) in beside:
                     continue
                 path = f"data/blobs/{blob.sha256}"
@@ -440,12 +443,14 @@ class _Verification:
 
     def _check_what_belongs(self, items: list[dict[str, Any]], trust: Trust) -> None:
         """Check that each event is about an item (PKG-044), and that nothing is missing that it needs (-045)."""
-        ids = {item["id"] for item in items}
+        ids = {item["id"]: item["sha256"] for item in items}
         events = [each.event for each in self._events.values()]
         brought = {
             (event.source.id, str(event.body.get("session"))): event.item.id
             for event in events
-            if event.kind == "footage.pulled" and event.item is not None and event.item.id in ids
+            if event.kind == "footage.pulled"
+            and event.item is not None
+            and ids.get(event.item.id) == event.subject_sha256
         }
         enrolled = set()
         for each in self._events.values():
@@ -497,6 +502,19 @@ def _raw_name(path_hex: object) -> str:
         return hex_bytes(path_hex, len(path_hex) // 2 if isinstance(path_hex, str) else 0).decode("utf-8", "replace")
     except RefusedError:
         return ""
+
+
+def _believed(item: dict[str, Any], about: list[Event], centre: str) -> list[Event]:
+    """Return what counts of all that was said about an item: what the centre and the stations that pulled it said.
+
+    Anybody else's words are in the log and change nothing. If no station pulled these bytes, all of it counts.
+    """
+    pulled_by = {
+        event.source.id
+        for event in about
+        if event.kind == "footage.pulled" and event.source.id != centre and event.subject_sha256 == item["sha256"]
+    }
+    return [event for event in about if event.source.id in {*pulled_by, centre}] if pulled_by else about
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +16,14 @@ import pytest
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.cosignature import add_signature, cosign
 from chain_of_custody.envelope import parse_envelope, verify_envelope
+from chain_of_custody.event import Subject
 from chain_of_custody.package import PACKAGE_TYPE
 from chain_of_custody.signatures import Ed25519Signer, Ed25519Verifier
 from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.errors import EvidockError
 from evidence_model.events import EventKind
 from evidence_model.ids import AssetId
+from evidence_model.messages import BlobRole
 from evidence_store import queries
 from evidence_store.bag import bag_in_work
 from evidence_store.errors import (
@@ -48,6 +52,7 @@ from tests.packages import (
     HOSTILE_NAMES,
     Docking,
     bagit_says,
+    blob_of,
     chunks_of,
     digest_of,
     document,
@@ -323,6 +328,32 @@ def test_the_newest_reading_names_the_chunk_list_and_the_older_stays(
     docking.reread(film, FILM)
     assert export(centre, tmp_path / "out", film).ok
     assert kinds(tmp_path / "out").count("footage.reread") == 2
+
+
+def test_what_another_station_says_of_an_item_neither_holds_it_up_nor_brings_other_people_s_bytes(
+    tmp_path: Path, station: FakeStation
+) -> None:
+    """It is in the log, changes nothing there (STO-023), and is in the package as said; what it names is not."""
+    impostor = FakeStation("station-2", seed=5)
+    paths = make_centre_home(tmp_path / "home", station, impostor)
+    with centre_at(paths, trust_of(station, impostor)) as centre:
+        docking = Docking(centre, station)
+        film, other = docking.pull(FILM), docking.pull(OTHER, b"DCIM/0002.MP4")
+        subject = Subject(f"asset/{film}", digest_of(OTHER).raw)
+        blobs = [blob_of(BlobRole.FOOTAGE, OTHER), blob_of(BlobRole.PROBE, b"this never comes")]
+        for kind in (EventKind.FOOTAGE_PULLED, EventKind.FOOTAGE_REREAD):
+            body = {"session": "session-9", "recorder": "rec-1"}
+            centre.take(impostor, [impostor.says(kind, body, subject=subject, asset=film, blobs=blobs)])
+        result = export(centre, tmp_path / "out", film)
+    assert result.ok, result.findings
+    package = tmp_path / "out"
+    assert other not in str(sorted(tree(package)))
+    assert all(OTHER not in data for data in tree(package).values())
+    assert [item["sha256"] for item in document(package, "data/package.json")["items"]] == [digest_of(FILM).hex]
+    assert kinds(package).count("footage.pulled") == 2
+    verify = [sys.executable, "-I", str(package / "data/verify/verify.pyz"), str(package), "--trust", str(paths.trust)]
+    verified = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stdout
 
 
 def test_the_anchor_is_the_oldest_head_that_the_centre_has_a_receipt_of(
