@@ -152,7 +152,10 @@ class LogCheck:
         elif signed_head is None:
             findings.append(Finding(SignedRecordDamagedError.code, Severity.DAMAGE, "log/signed", {"why": why_signed}))
         is_new = signed_head is not None and signed_head.size == 0
-        if public_head is None and (public or not (is_new or self._may_be_half_way())):
+        # Power may fail while it is written; until its stage is settled, the next start writes it again.
+        is_torn_public = bool(public and signed and self.folder.stages() and is_torn(public, signed))
+        is_awaited = is_torn_public or (not public and (is_new or self._may_be_half_way()))
+        if public_head is None and not is_awaited:
             why = "it is not there" if public is None else why_public
             findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", {"why": why}))
         if signed_head and public_head and signed != public:

@@ -310,10 +310,14 @@ def test_a_home_that_was_cut_off_is_not_damaged(home: HomePaths, key: FakeStatio
     for path in (*sorted((home.log / "tile").rglob("*/15")), *newest):
         path.chmod(0o600)
         path.write_bytes(path.read_bytes()[:-1])
-    (home.log / "checkpoint").write_bytes(old)
-    result = verify_home_summary(home)
-    assert {finding.code for finding in result.findings} == {"STO-078"}
-    assert result.exit_code == 0
+    newest_note = (home.log / "signed").read_bytes()
+    for public in (old, b"", newest_note[:50], bytes(len(newest_note))):  # its rename was lost, or its bytes were
+        (home.log / "checkpoint").write_bytes(public)
+        result = verify_home_summary(home)
+        assert {finding.code for finding in result.findings} == {"STO-078"}
+        assert result.exit_code == 0
+    (home.log / "checkpoint").write_bytes(newest_note[:-2] + b"x\n")
+    assert found(home) == {"STO-063": {"log/checkpoint"}}
 
 
 def test_a_stations_home_without_a_centre_is_verified_too(tmp_path: Path, key: FakeStation) -> None:
