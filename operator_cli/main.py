@@ -52,13 +52,25 @@ def evidock() -> click.Group:
         add_help_option=False,
         context_settings={"max_content_width": 100},
     )
-    @click.version_option(package_name="evidock", message="%(prog)s %(version)s", cls=CommonOption)
+    @click.option(
+        "--version", cls=CommonOption, is_flag=True, is_eager=True, expose_value=False, callback=_answer_version
+    )
     @common_options
     def made() -> None:
         """Say nothing of its own."""
 
     group: click.Group = made
     return group
+
+
+def _answer_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    invocation = context.find_object(Invocation)
+    if value and invocation is not None:
+        from importlib import metadata  # noqa: PLC0415 - `--help` needs none of it
+
+        version = metadata.version("evidock")
+        invocation.answer({"version": version}, [f"evidock {version}"])
+        context.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,6 +33,13 @@ def test_a_call_without_words_is_answered_with_the_help(words: tuple[str, ...]) 
     assert called.err.startswith("Usage: evidock")
 
 
+def test_the_version_is_a_line_or_a_document() -> None:
+    document = evidock("--version", "--json").document
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", document["version"])
+    assert evidock("--version").out == f"evidock {document['version']}\n"
+    assert evidock("--json", "--version").document == document
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from operator_cli.main import main; main(['--help']);"
