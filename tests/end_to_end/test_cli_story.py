@@ -247,6 +247,7 @@ def test_a_recording_is_exported_while_the_programs_run(station: Workstation, tm
     made = answer(station, "custody", "export", "--recording", recording, "--out", str(tmp_path / "out"))
     assert made["items"] == 4
     assert bagit_says(tmp_path / "out").returncode == 0
+    assert answer(station, "verify", str(tmp_path / "out"), "--trust", str(station.home / "trust.json"))["ok"]
     for item in document(tmp_path / "out", "data/package.json")["items"]:
         assert file_sha256(tmp_path / "out" / "data" / item["file"]) == item["sha256"]
     payloads = [path.read_text() for path in (tmp_path / "out/data/events").glob("*.payload")]
