@@ -8,6 +8,7 @@ from typing import BinaryIO
 from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue
+from evidence_store.errors import VaultReadError
 from evidence_store.regroup import regroup, stale_recorders
 from evidence_store.vault import Vault
 from host_io import logs
@@ -20,13 +21,20 @@ _MAX_SUBJECT_CHARACTERS = 200
 def do_one_chore(catalogue: Catalogue, vault: Vault, *, on_finding: Callable[[Finding], None] | None = None) -> bool:
     """Do one piece of work that waits; False if there is none.
 
-    Items that cannot be grouped are told to `on_finding`, and left as they are until their recorder says more.
+    Items that cannot be grouped are told to `on_finding`, and left as they are until their recorder says more; so is a
+    listing that cannot be read, which is tried again.
     """
     for dock, listing in catalogue.unread_listings():
         if vault.held(listing) is None:
             continue  # `verify` names it; what else there is to do does not wait for it
-        with vault.path_of(listing).open("rb") as file:
-            catalogue.load_listing(dock, _lines(file))
+        try:
+            with vault.path_of(listing).open("rb") as file:
+                catalogue.load_listing(dock, _lines(file))
+        except OSError as error:
+            if on_finding is not None:
+                details = {"error": str(error.strerror)}
+                on_finding(Finding(VaultReadError.code, Severity.FAULT, f"sha256/{listing.hex}", details))
+            continue
         return True
     for recorder in stale_recorders(catalogue.db)[:1]:
         try:

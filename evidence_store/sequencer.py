@@ -27,7 +27,7 @@ from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
 from evidence_store.cosigning import Ask
-from evidence_store.errors import BlobDamagedError, CentreJournalLostError
+from evidence_store.errors import BlobDamagedError, CentreJournalLostError, VaultReadError
 from evidence_store.examination import Batch, Examination
 from evidence_store.ledger import Ledger
 from evidence_store.log_reader import LogReader
@@ -195,7 +195,8 @@ class Sequencer:
             waiting = self._parts.catalogue.waiting_for(result.digest)
             if isinstance(result, Adopted):
                 self._parts.catalogue.blob_verified(result)
-                self._parts.book.clear(BlobDamagedError.code, f"sha256/{result.digest.hex}")
+                for code in (BlobDamagedError.code, VaultReadError.code):
+                    self._parts.book.clear(code, f"sha256/{result.digest.hex}")
                 self._say_received(result.digest)
                 due.update((event.index, event) for event in waiting)
                 continue

@@ -11,12 +11,15 @@ from chain_of_custody.event import Subject
 from evidence_model.canonical import Json
 from evidence_model.digests import Digest
 from evidence_model.events import EventKind
+from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, RecorderId, asset_id_of
 from evidence_model.messages import BlobRef, BlobRole
 from evidence_store import queries
+from evidence_store.catalogue_chores import do_one_chore
 from evidence_store.reconcile import NEVER_ANNOUNCED, reconcile, reconciliation_done
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, trust_of
 from tests.fakes.fake_station import FakeStation
+from tests.fakes.fuse_recorder import FuseFile, fuse_recorder
 
 ASSET = AssetId("a" * 32)
 FILM = Digest(hashlib.sha256(b"film").digest())
@@ -200,6 +203,37 @@ def test_a_listing_with_texts_that_cannot_be_kept_is_entered(centre: Centre, sta
     work(centre, station, [])
     entries = centre.catalogue.db.execute("select kind, size_bytes from dock_entry order by raw_path").fetchall()
     assert [tuple(row) for row in entries] == [("unknown", 4), ("photo", 5)]
+
+
+@pytest.mark.root
+def test_a_listing_that_the_disk_does_not_give_back_keeps_no_recorder_from_being_grouped(
+    centre: Centre, station: FakeStation, tmp_path: Path
+) -> None:
+    centre.take(station, [say(station, EventKind.RECORDER_DOCKED)])
+    centre.hand_over(b"film")
+    centre.adopt_all()
+    path = centre.vault.path_of(FILM)
+    findings: list[Finding] = []
+    with fuse_recorder(tmp_path / "bad-disk", {b"listing": FuseFile(b"film", fail_from=0)}) as disk:
+        path.unlink()
+        path.symlink_to(disk.folder / "listing")
+        centre.take(station, [station.pulls(b"another film")])
+        assert do_one_chore(centre.catalogue, centre.vault, on_finding=findings.append)
+        assert not do_one_chore(centre.catalogue, centre.vault, on_finding=findings.append)
+    assert centre.catalogue.db.execute("select count(*) from recording").fetchone()[0] == 1
+    assert {(each.code, each.subject) for each in findings} == {("STO-032", f"sha256/{FILM.hex}")}
+    path.unlink()
+    path.write_bytes(b"film")
+    assert do_one_chore(centre.catalogue, centre.vault)
+    assert centre.catalogue.unread_listings() == []
+
+
+def test_what_could_not_be_read_at_first_is_no_finding_once_it_was_adopted(
+    centre: Centre, station: FakeStation
+) -> None:
+    centre.book.note(Finding("STO-032", Severity.FAULT, f"sha256/{FILM.hex}"))
+    work(centre, station, [say(station, EventKind.FOOTAGE_PULLED)])
+    assert odd(centre) == set()
 
 
 def test_findings_with_the_longest_names_still_fit_into_the_event_that_tells_them(
