@@ -13,6 +13,7 @@ from chain_of_custody.event import Actor, Subject
 from evidence_model.canonical import Json, JsonObject, canonical_bytes
 from evidence_model.errors import UsageError
 from evidence_model.events import ActorKind, ActorLevel, EventKind
+from evidence_model.ids import AssetId
 from evidence_model.instants import Clock
 from evidence_store.centre_book import open_centre_db
 from host_io import keys, trust
@@ -68,6 +69,8 @@ def say_about_recording(
                     },
                     actor=Actor(actor_kind, source, ActorLevel.STATION),
                     rules=_NOTE_RULES if kind is EventKind.NOTE_INTERRUPTION else _TAG_RULES,
+                    # in the chain of its first item: who leaves it out leaves a gap there
+                    asset_id=AssetId(assets[start]) if assets else None,
                 )
             )
             for start in range(0, max(len(assets), 1), MAX_ASSETS_PER_EVENT)

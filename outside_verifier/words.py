@@ -296,8 +296,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not proved: which person it was. There are no personal keys yet; machines sign what people type",
     ),
     "limit.words": (
-        "不能证明：没有略去标注、说明或标记。它们不在条目的事件链里，这只凭中心的说法",
-        "Not proved: that no tag, note or mark was left out. They are in no item's chain; the centre alone says so",
+        "不能证明：没有略去条目最后的事件（例如最后的标注）。链尾在哪里，只凭中心的说法",
+        "Not proved: that an item's last events (a last tag, say) are here. Where its chain ends, the centre says",
     ),
     "limit.end": (
         "不能证明：证据包制作之后的事件，以及从未签名的事",

@@ -113,6 +113,18 @@ def test_wh_r18_an_interruption_is_explained_where_it_is(station: Workstation) -
     assert statement in gap["note"]
 
 
+def test_attack_27_what_people_say_stands_in_the_chain_of_the_first_file(station: Workstation) -> None:
+    recording = longest(station)
+    first = answer(station, "recordings", "show", recording)["segments"][0]["id"]
+    answer(station, "recordings", "tag", recording, "--case", "(2026) 7")
+    wait_until(station.all_receipted, what="the receipt of the tag")
+    newest = answer(station, "custody", "log", "--recording", recording)[-1]
+    link = answer(station, "custody", "show", newest["id"])["statement"]["predicate"]["asset"]
+    assert newest["kind"] == "tags.set"
+    assert link["id"] == first
+    assert int(link["seq"]) > 1
+
+
 def test_wh_r18_a_spoken_reason_is_one_that_can_be_heard_in_the_footage(station: Workstation) -> None:
     recording = longest(station)
     [shown] = answer(station, "recordings", "timeline", recording)
