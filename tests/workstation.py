@@ -14,6 +14,8 @@ from typing import Self
 
 from chain_of_custody.envelope import parse_envelope
 from chain_of_custody.event import EventView, parse_event
+from edge_agent.by_hand import agent_is_running
+from host_io.config import HomePaths
 
 ROLES = ("broker", "store", "ingest", "agent")
 
@@ -65,9 +67,14 @@ class Workstation:
         self.wait_running()
 
     def wait_running(self) -> None:
-        """Wait until every role has a living process and the store answers."""
+        """Wait until every role has a living process, the store answers, and dockings are the agent's."""
+        run = self.home / "run"
         wait_until(
-            lambda: all(self.pid(role) for role in ROLES) and (self.home / "run" / "store.json").exists(),
+            lambda: (
+                all(self.pid(role) for role in ROLES)
+                and (run / "store.json").exists()
+                and agent_is_running(HomePaths(self.home))
+            ),
             what="all roles to run",
         )
 
