@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.brokers import wait_for
+
 _FS_IOC_SHUTDOWN = 0x8004587D
 _WITHOUT_FLUSHING_THE_LOG = 2
 
@@ -25,8 +27,13 @@ class SmallDisk:
         _run("mount", "-o", "loop", str(self.image), str(self.folder))
 
     def unmount(self) -> None:
-        """Unmount it."""
-        _run("umount", str(self.folder))
+        """Unmount it, as soon as nobody has a file open any more: a child that died may take a moment to let go."""
+        wait_for(self._is_unmounted, what=f"{self.folder} to be let go of")
+
+    def _is_unmounted(self) -> bool:
+        done = subprocess.run(["umount", str(self.folder)], check=False, capture_output=True, text=True)
+        assert done.returncode == 0 or "busy" in done.stderr, done.stderr
+        return done.returncode == 0
 
     def cut_power(self) -> None:
         """Stop the file system as a power cut does: what was not made durable is gone, nothing more is written."""
