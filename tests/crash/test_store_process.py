@@ -97,6 +97,7 @@ def test_a_full_disk_stops_nothing_for_good(tmp_path: Path) -> None:
         late.append(station.pulls(film))
         with broker_of(paths, station), running_store(paths) as store, StationLink(paths, station) as link:
             link.wait_receipts(early)
+            wait_for(lambda: not any((paths.log / "stage").iterdir()), what="the stages, which would give room back")
             filler = fill_up(tmp_path / "mount")
             link.send(late)
             wait_for(lambda: "store.waiting" in (paths.run / "store.log").read_text(), what="a word on the full disk")
