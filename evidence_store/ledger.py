@@ -162,9 +162,8 @@ class Ledger:
             LogFullError: the disk is full; the entries are in the log only if a later call says so.
             LogDamagedError: what is on the disk does not give the signed root; nothing was signed.
         """
+        self.mend()
         try:
-            if not self._recovered:
-                self._recover()
             if sum(each.size_bytes for each in self._unsettled) > MAX_UNSETTLED_BYTES:
                 self.settle()  # the disk does not keep up: who appends waits for it
             return self._append(entries)
@@ -172,6 +171,20 @@ class Ledger:
             raise LogFullError(
                 f"{self._folder.root}: {error}; free space, the stations still hold the events"
             ) from error
+
+    def mend(self) -> None:
+        """Finish what an append left half-way when the disk was full; usually nothing. Call it before reading the log.
+
+        Raises:
+            LogFullError: the disk is still full.
+            LogDamagedError: what is on the disk does not give the signed root.
+        """
+        if self._recovered:
+            return
+        try:
+            self._recover()
+        except OSError as error:
+            raise LogFullError(f"{self._folder.root}: {error}; free space") from error
 
     def settle(self, *, up_to: int | None = None) -> int:
         """Bring everything logged so far onto the medium, then remove its stages; return how many.

@@ -155,6 +155,7 @@ class Sequencer:
 
     def _finish(self, batch: Batch, results: Sequence[Adopted | Rejected], cosigned: Sequence[WitnessMessage]) -> Step:
         step = Step()
+        self._parts.ledger.mend()
         self._catch_up()
         due = self._take_results(results, step)
         due.update((event.index, event) for event in batch.known)

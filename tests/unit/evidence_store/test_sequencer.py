@@ -4,12 +4,14 @@ import hashlib
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chain_of_custody.envelope import envelope_hash
 from evidence_model.canonical import canonical_bytes
 from evidence_model.digests import Digest
+from evidence_model.errors import UnavailableError
 from evidence_model.events import EventKind
 from evidence_model.ids import SourceId
 from evidence_model.messages import BlobRef, BlobRole
@@ -18,6 +20,7 @@ from evidence_store.catalogue import open_catalogue_db
 from evidence_store.centre_book import open_centre_db, open_findings
 from evidence_store.errors import CentreJournalLostError, LogSetBackError
 from evidence_store.fsck import verify_home
+from evidence_store.log_folder import LogFolder
 from evidence_store.rebuild import rebuild, set_aside_if_damaged
 from host_io.config import HomePaths
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
@@ -285,6 +288,36 @@ def test_a_rebuilt_catalogue_equals_the_live_one_table_by_table(home: HomePaths,
     assert empty == {"recording_finding", "freed", "stale_recorder"}
     assert rebuild(home) == len(live["event"])
     assert tables(home.catalogue_db) == live
+
+
+@pytest.mark.parametrize("written", [0, 1, 100])
+@pytest.mark.parametrize("file", ["tile/0/", "tile/entries/"])
+def test_a_disk_that_fills_between_signing_and_writing_stops_the_log_for_that_long_only(
+    home: HomePaths, station: FakeStation, monkeypatch: pytest.MonkeyPatch, file: str, written: int
+) -> None:
+    raws = [station.says() for _ in range(3)]
+    with centre_at(home, trust_of(station)) as centre:
+        put = LogFolder.put
+
+        def torn(folder: LogFolder, path: str, data: bytes, **more: Any) -> None:
+            if path.startswith(file):
+                target = folder.root / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data[:written])
+                raise OSError(28, "No space left on device")
+            put(folder, path, data, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LogFolder, "put", torn)
+            with pytest.raises(UnavailableError):
+                centre.take(station, raws)
+            with pytest.raises(UnavailableError):
+                centre.take(station, raws)
+        step = centre.take(station, raws)
+        assert set(receipts_of(step, station)) == {envelope_hash(raw) for raw in raws}
+        assert kinds(centre).count("preflight.done") == 3
+        centre.ledger.settle()
+    assert list(verify_home(home)) == []
 
 
 def test_a_lost_or_damaged_catalogue_is_made_again_at_the_start(home: HomePaths, station: FakeStation) -> None:
