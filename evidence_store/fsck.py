@@ -18,7 +18,7 @@ from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from evidence_store.centre_book import CentreBook, Moment, open_centre_db
-from evidence_store.errors import CentreJournalLostError
+from evidence_store.errors import CentreJournalLostError, LogSetBackError
 from evidence_store.fsck_bytes import Progress, hash_files
 from evidence_store.fsck_catalogue import CatalogueCheck
 from evidence_store.fsck_chains import (
@@ -45,7 +45,8 @@ from evidence_store.fsck_vault import (
 )
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
-from host_io.trust import TrustMissingError
+from host_io.trust import TrustMissingError, witness_key_path
+from host_io.witness_state import WitnessStateLostError, witness_state
 
 SayProgress = Callable[[int, int], None]
 _EXIT_CODE = {Severity.NOTE: 0, Severity.FAULT: 1, Severity.DAMAGE: 5}
@@ -173,6 +174,7 @@ class _Verification:
         self._result.events = self._facts.event_count
         yield from self._trust.check(self._facts)
         yield from check_names(self._trust, self._facts)
+        yield from self._check_witness(log)
         yield from self._check_chains(log)
         if self._trust.is_missing:
             is_awaited = not self._holdings.stores and not self._log_was_seen  # a new station, before it has a centre
@@ -195,6 +197,25 @@ class _Verification:
             yield from catalogue.run()
             for digest in catalogue.held:
                 self._promised.setdefault(digest, self._paths.catalogue_db.name)
+
+    def _check_witness(self, log: LogCheck | None) -> Iterator[Finding]:
+        """Yield what is wrong with what this station cosigned last, if it is a witness."""
+        station, log_key = self._holdings.station, self._trust.log_key
+        if station is None or log_key is None or not os.path.lexists(witness_key_path(self._paths, station)):
+            return
+        state = witness_state(self._paths, station)
+        subject = str(state.path.relative_to(self._paths.root))
+        try:
+            last = state.last(log_key=log_key)
+        except (WitnessStateLostError, OSError) as error:
+            yield Finding(WitnessStateLostError.code, Severity.DAMAGE, subject, {"why": str(error)[:200]})
+            return
+        if last is None or log is None or log.head is None or self._is_running:
+            return
+        root = log.root_at(last.size) if last.size <= log.size else None
+        if last.size and root != last.root:  # the same machine has a log that is not the one that it cosigned
+            details = {"cosigned": str(last.size), "log": str(log.size)}
+            yield Finding(LogSetBackError.code, Severity.DAMAGE, subject, details)
 
     def _log_check(self) -> LogCheck | None:
         log_key = self._trust.log_key

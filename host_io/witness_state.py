@@ -38,14 +38,17 @@ class WitnessState:
         Raises:
             WitnessStateLostError: the record is gone, or is not a checkpoint of this log.
         """
-        try:
-            note = self.path.read_bytes()
-            return open_checkpoint(note, log_key=log_key) if note else None
-        except (FileNotFoundError, RefusedError) as error:
-            raise WitnessStateLostError(
-                f"{self.path}: what this witness cosigned last is lost ({error}); it signs nothing any more: "
-                "retire its key and enrol a new one"
-            ) from error
+        why = "it is not there"
+        if self.path.is_file():
+            try:
+                note = durable.read_plain(self.path)
+                return open_checkpoint(note, log_key=log_key) if note else None
+            except RefusedError as error:
+                why = str(error)
+        raise WitnessStateLostError(
+            f"{self.path}: what this witness cosigned last is lost ({why}); it signs nothing any more: retire its key "
+            "and enrol a new one"
+        )
 
     def note(self, note: bytes) -> None:
         """Remember a checkpoint as the last one; after return it is for good, and may be cosigned."""

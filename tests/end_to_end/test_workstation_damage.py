@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from chain_of_custody.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from host_io.keys import read_signing_key
+from host_io.trust import read_trust
 from operator_cli.simulated_recorder import make_recorder
 from tests.workstation import Workstation, wait_until
 
@@ -80,7 +83,11 @@ def checkpoint(home: Path) -> Path:
     return home / "log" / "checkpoint"
 
 
-@pytest.mark.parametrize("damaged", [largest_vault_file, an_envelope, a_tile, entries, checkpoint])
+def cosigned(home: Path) -> Path:
+    return next((home / "witness").glob("*.last"))
+
+
+@pytest.mark.parametrize("damaged", [largest_vault_file, an_envelope, a_tile, entries, checkpoint, cosigned])
 def test_one_flipped_bit_is_exit_five_and_named(damaged: Callable[[Path], Path], home: Path) -> None:
     path = damaged(home)
     flip(path)
@@ -92,6 +99,22 @@ def test_one_flipped_bit_is_exit_five_and_named(damaged: Callable[[Path], Path],
     assert worst
     assert all(finding["code"] in people for finding in worst[:1])
     assert any(path.name.split(".")[0] in json.dumps(finding) or path.name in json.dumps(finding) for finding in worst)
+
+
+def test_a_log_that_is_not_the_one_that_was_cosigned_is_named(home: Path, whole_home: Path) -> None:
+    """What an administrator makes who sets the whole home back, but for what the witness noted."""
+    log_key = read_trust(home / "trust.json").log_key
+    last = cosigned(home)
+    head = open_checkpoint(last.read_bytes(), log_key=log_key)
+    log = read_signing_key(home / "keys" / "log.key")
+    last.chmod(0o600)
+    last.write_bytes(sign_checkpoint(Checkpoint(head.origin, head.size + 1, head.root), log))
+    code, document, _ = verify(home)
+    findings = document["findings"]
+    assert isinstance(findings, list)
+    assert (code, [finding["code"] for finding in findings]) == (5, ["STO-002"])
+    shutil.copy(cosigned(whole_home), last)
+    assert verify(home)[0] == 0
 
 
 def test_a_vault_file_that_is_gone_is_exit_five_and_named(home: Path) -> None:
