@@ -82,7 +82,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a sign is no reason to fail
     program = Invocation.called_as(sys.argv[0], environment=os.environ)
-    return run(given, environment=os.environ, out=sys.stdout, err=sys.stderr, program=program)
+    code = run(given, environment=os.environ, out=sys.stdout, err=sys.stderr, program=program)
+    _leave_nothing_unread()
+    return code
+
+
+def _leave_nothing_unread() -> None:
+    """Let what a reader that is gone did not take go nowhere; the interpreter would try again and fail at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_standard_streams() -> None:

@@ -12,7 +12,7 @@ import re
 import stat
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -24,6 +24,7 @@ from .strict import RefusedError
 BLOCK = 1 << 20
 MAX_FILES = 1_000_000
 _MAX_DEPTH = 16
+_LOOK_SECONDS = 0.5
 _MAX_LINE = 4096
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f\x7f]+)\n")
 _ESCAPES = {"%25": "%", "%0D": "\r", "%0d": "\r", "%0A": "\n", "%0a": "\n"}
@@ -114,6 +115,8 @@ class Bag:
         with ThreadPoolExecutor(count) as pool:
             try:
                 for each in [pool.submit(work) for _ in range(count)]:
+                    while not each.done():  # a Ctrl-C right before a lock is waited for would wake nobody
+                        wait([each], timeout=_LOOK_SECONDS)
                     each.result()
             finally:
                 stop.set()  # after Ctrl-C nobody waits for a terabyte
