@@ -7,10 +7,8 @@ signature, the log's signature on the checkpoint, and the inclusion proof betwee
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
-from chain_of_custody.cosignature import verify_cosignatures
 from chain_of_custody.envelope import pae
 from chain_of_custody.errors import (
     LogForkedError,
@@ -24,7 +22,7 @@ from chain_of_custody.proofs import verify_inclusion
 from chain_of_custody.signatures import KeyId, Signer, verifier_for
 from chain_of_custody.strict_text import decode_base64, decode_hex, encode_base64
 from chain_of_custody.tree import TreeHead
-from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
+from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy, cosigners_of
 from evidence_model.canonical import Json, JsonObject, canonical_bytes, decimal, parse_strict
 from evidence_model.errors import RefusedError
 from evidence_model.instants import parse_instant, wire_instant
@@ -175,7 +173,7 @@ def verify_receipt(
         proof=receipt.inclusion_proof,
         root=checkpoint.root,
     )
-    cosigners = _cosigners(receipt.checkpoint, witnesses)
+    cosigners = cosigners_of(receipt.checkpoint, witnesses)
     if not witnesses.is_met_by(cosigners):
         raise ReceiptUnwitnessedError(
             f"{len(cosigners)} cosignatures at size {checkpoint.size} are fewer than {witnesses.quorum} needs"
@@ -207,12 +205,6 @@ def check_head(head: TreeHead, remembered: Iterable[TreeHead]) -> None:
     largest = max((each.size for each in known), default=0)
     if head.size < largest and head not in known:
         raise LogShrunkError(f"a checkpoint of size {head.size} after one of {largest}; ask for a newer receipt")
-
-
-@lru_cache(maxsize=16)
-def _cosigners(note: bytes, witnesses: WitnessPolicy) -> frozenset[KeyId]:
-    """Return which witnesses cosigned; hundreds of receipts bear one checkpoint."""
-    return frozenset(each.key_id for each in verify_cosignatures(note, (each.key for each in witnesses.witnesses)))
 
 
 def _members(data: bytes) -> JsonObject:

@@ -8,7 +8,9 @@ witness is its key: a key that stands there under two names is refused, so that 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from chain_of_custody.cosignature import verify_cosignatures
 from chain_of_custody.errors import NoteKeyRejectedError, WitnessPolicyRejectedError
 from chain_of_custody.notes import NoteAlgorithm, NoteKey, parse_vkey
 from chain_of_custody.signatures import KeyId
@@ -88,6 +90,16 @@ class WitnessPolicy:
         lines += [f"witness {each.name} {written(each.key)} {each.url}".rstrip() for each in self.witnesses]
         lines += [f"group {each.name} {each.threshold} {' '.join(each.members)}" for each in self.groups]
         return "".join(f"{line}\n" for line in (*lines, f"quorum {self.quorum}"))
+
+
+@lru_cache(maxsize=16)
+def cosigners_of(note: bytes, policy: WitnessPolicy) -> frozenset[KeyId]:
+    """Return which of a policy's witnesses cosigned a note; cached, as hundreds of receipts bear one checkpoint.
+
+    Raises:
+        CosignatureRejectedError, NoteSignatureError: as `verify_cosignatures`.
+    """
+    return frozenset(each.key_id for each in verify_cosignatures(note, (each.key for each in policy.witnesses)))
 
 
 def parse_policy(text: str) -> WitnessPolicy:

@@ -19,6 +19,7 @@ from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from evidence_store.errors import PackageInWorkError, PackageMediumError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING, UNREADABLE, VAULT_FILE_ALTERED
+from evidence_store.vault import place_in
 from host_io import durable
 
 _DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -200,7 +201,7 @@ def _copy(source: Path, fd: int, on_bytes: Callable[[int], None]) -> Digest | OS
 
 
 def _finding(copied: Digest | OSError, source: Path, digest: Digest) -> Finding | None:
-    subject = f"vault/sha256/{digest.hex[:2]}/{digest.hex[2:4]}/{digest.hex}"
+    subject = str(place_in(Path("vault"), digest))
     match copied:
         case FileNotFoundError():
             return Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, subject)

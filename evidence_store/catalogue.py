@@ -32,6 +32,9 @@ BODY_MAKES_NO_SENSE = "STO-022"
 BLOB_SIZE_DIFFERS = "STO-033"
 MAX_LISTING_BYTES = 64 << 20  # of 250,000 files, the most that a station lists, it has some 40 MB
 
+# What reading a logged body can raise that the log let in although it makes no sense; a full disk is not among them.
+MAKES_NO_SENSE = (RefusedError, ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError)
+
 _UNSAID_ITEMS = (
     "select item.asset_id, recorder_id, digest, blob.size_bytes, verified_unix_ms, event.hash, event.source"
     " from item join blob using (digest) join event on event.log_index = pulled_index"
@@ -274,7 +277,7 @@ class Catalogue:
         self.db.execute("savepoint one_event")
         try:
             handler(self.db, event)
-        except (RefusedError, ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as error:
+        except MAKES_NO_SENSE as error:
             self.db.execute("rollback to one_event")
             code = error.code if isinstance(error, NotItsItemError) else BODY_MAKES_NO_SENSE
             yield Finding(code, Severity.FAULT, f"entry {event.index}", {"error": str(error)[:200]})

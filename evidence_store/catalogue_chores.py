@@ -1,13 +1,11 @@
 """What the catalogue does when there is time: reads listings that arrived, groups items into recordings."""
 
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
-from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue
+from evidence_store.catalogue import BODY_MAKES_NO_SENSE, MAKES_NO_SENSE, Catalogue
 from evidence_store.errors import VaultReadError
 from evidence_store.regroup import regroup, stale_recorders
 from evidence_store.vault import Vault
@@ -39,7 +37,7 @@ def do_one_chore(catalogue: Catalogue, vault: Vault, *, on_finding: Callable[[Fi
     for recorder in stale_recorders(catalogue.db)[:1]:
         try:
             count = regroup(catalogue.db, recorder)
-        except (RefusedError, ArithmeticError, LookupError, TypeError, ValueError, sqlite3.IntegrityError) as error:
+        except MAKES_NO_SENSE as error:
             catalogue.not_grouped(recorder)
             problem = str(error)[:200]
             logs.event(_LOG, "recorder.not_grouped", level=logging.ERROR, recorder=recorder, problem=problem)

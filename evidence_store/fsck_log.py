@@ -13,13 +13,12 @@ from pathlib import Path
 
 from chain_of_custody.audit import audit_log
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
-from chain_of_custody.cosignature import verify_cosignatures
 from chain_of_custody.leaf import Leaf
 from chain_of_custody.sequence import sequence
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
 from chain_of_custody.tree import HASH_BYTES, CompactRange
-from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
+from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy, cosigners_of
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_store.errors import LogFileMissingError, LogRecordMissingError, LogSetBackError, StageDamagedError
@@ -174,8 +173,7 @@ class LogCheck:
     def _check_shown(self, shown: Checkpoint, note: bytes) -> Iterator[Finding]:
         """Yield what is wrong with a checkpoint that witnesses have cosigned: it may be behind, never beside."""
         try:
-            cosigners = verify_cosignatures(note, [each.key for each in self.witnesses.witnesses])
-            is_met = self.witnesses.is_met_by([each.key_id for each in cosigners])
+            is_met = self.witnesses.is_met_by(cosigners_of(note, self.witnesses))
         except RefusedError:
             is_met = False
         if not is_met:

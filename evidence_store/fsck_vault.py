@@ -13,6 +13,7 @@ from evidence_store.fsck_bytes import Hashed
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import is_plain
 from evidence_store.reconcile import NOT_RECEIVED, RECEIVED_WITHIN
+from evidence_store.vault import place_in
 
 VAULT_FILE_ALTERED = "STO-060"
 RECEIVED_IS_MISSING = "STO-061"
@@ -45,9 +46,7 @@ class VaultListing:
             except MalformedDigestError:
                 others.append(path)
                 continue
-            name = digest.hex
-            is_in_place = path.relative_to(vault / "sha256").parts == (name[:2], name[2:4], name)
-            if is_in_place and path.is_file() and not path.is_symlink():
+            if path == place_in(vault, digest) and path.is_file() and not path.is_symlink():
                 files.append((path, digest, path.stat().st_size))
             else:
                 others.append(path)
@@ -56,15 +55,9 @@ class VaultListing:
         return cls(tuple(files), tuple(others), quarantined)
 
 
-def in_vault(vault: Path, digest: Digest) -> Path:
-    """Return where the bytes of a digest lie."""
-    name = digest.hex
-    return vault / "sha256" / name[:2] / name[2:4] / name
-
-
 def is_handed_over(vault: Path, digest: Digest) -> bool:
     """Say whether a vault has the bytes that a spool gave away, read back or not yet."""
-    return is_plain(in_vault(vault, digest)) or is_plain(vault / "incoming" / f"{digest.hex}.handed")
+    return is_plain(place_in(vault, digest)) or is_plain(vault / "incoming" / f"{digest.hex}.handed")
 
 
 def check_vault_names(
@@ -80,7 +73,7 @@ def check_vault_names(
         if digest not in facts.uses:  # its event may be on its way: bytes may come first
             yield Finding(VAULT_FILE_SURPLUS, Severity.NOTE, _name(path, root))
     for digest, why in {**promised, **dict.fromkeys(facts.received, "store.received")}.items():
-        if digest not in there and not is_plain(in_vault(vault, digest)):  # it may have come since the list was made
+        if digest not in there and not is_plain(place_in(vault, digest)):  # it may have come since the list was made
             details = {"said_by": why, **_uses(digest, facts)}
             yield Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, f"vault/sha256/{digest.hex}", details)
 

@@ -176,8 +176,3 @@ def _check_arrived(db: sqlite3.Connection, vault: Vault, contents: PackageConten
     if awaited and not findings:
         raise BytesNotArrivedError(f"{len(awaited)} of {len(contents.copies)}: {', '.join(awaited[:3])}")
     return findings
-
-
-def _size(vault: Vault, digest: Digest) -> int:
-    held = vault.held(digest)
-    return held.size_bytes if held else 0

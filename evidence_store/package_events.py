@@ -13,7 +13,6 @@ from hashlib import sha256
 
 from chain_of_custody.audit_events import ENVELOPE_ALTERED, ENVELOPE_MISSING
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
-from chain_of_custody.cosignature import verify_cosignatures
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import LogDamagedError, SignerUnknownError
 from chain_of_custody.event import EventView, parse_event
@@ -21,6 +20,7 @@ from chain_of_custody.leaf import Leaf, verify_leaf
 from chain_of_custody.proofs import consistency_proof, inclusion_proof, verify_consistency, verify_inclusion
 from chain_of_custody.signatures import KeyId
 from chain_of_custody.tiles import node_reader
+from chain_of_custody.witness_policy import cosigners_of
 from evidence_model.digests import Digest
 from evidence_model.errors import DamageError, RefusedError
 from evidence_model.events import EventKind
@@ -81,8 +81,8 @@ def log_state(folder: LogFolder, trust: Trust, *, known_size: int) -> LogState:
         raise LogFileMissingError(f"{folder.checkpoint}: not there; `evidock run` publishes it again") from None
     head = open_checkpoint(note, log_key=trust.log_key)
     witnesses = trust.witnesses
-    cosigned = verify_cosignatures(note, (each.key for each in witnesses.witnesses))
-    if not witnesses.is_met_by({each.key_id for each in cosigned}):
+    cosigned = cosigners_of(note, witnesses)
+    if not witnesses.is_met_by(cosigned):
         raise HeadUnwitnessedError(f"{len(cosigned)} cosignatures at size {head.size}; {witnesses.quorum} needs more")
     if head.size < known_size and not witnesses.needs_witnesses:
         raise LogHalfWayError(f"{folder.checkpoint}: size {head.size}, the catalogue knows {known_size} events")

@@ -61,6 +61,12 @@ class StoppedError(Exception):
     """The program stops; what was being read is read again after the next start."""
 
 
+def place_in(vault: Path, digest: Digest) -> Path:
+    """Return where the bytes of `digest` lie or will lie in a vault, which need not be there."""
+    name = digest.hex
+    return vault / "sha256" / name[:2] / name[2:4] / name
+
+
 class Vault:
     """The folders under `vault/`; several threads may adopt different files at once."""
 
@@ -91,8 +97,7 @@ class Vault:
 
     def path_of(self, digest: Digest) -> Path:
         """Return where the bytes of `digest` lie or will lie."""
-        name = digest.hex
-        return self.root / "sha256" / name[:2] / name[2:4] / name
+        return place_in(self.root, digest)
 
     def held(self, digest: Digest) -> Adopted | None:
         """Return what the vault holds under this digest, or None."""

@@ -14,9 +14,9 @@ from evidence_model.digests import Digest
 from evidence_model.findings import Severity, catalogue
 from evidence_store.centre_book import Moment, moments, open_centre_db
 from evidence_store.fsck import verify_home, verify_home_summary
-from evidence_store.fsck_vault import in_vault
 from evidence_store.log_folder import LogFolder
 from evidence_store.rebuild import rebuild
+from evidence_store.vault import place_in
 from host_io.config import HomePaths, Role
 from host_io.trust import read_trust, trust_bytes
 from tests.fakes.centre_home import centre_at, make_centre_home, trust_of
@@ -139,7 +139,7 @@ def test_a_listing_that_is_gone_is_damage_while_the_catalogue_knows_it_and_a_fau
     assert verify_home_summary(home, clock=clock).findings == []
     with contextlib.closing(sqlite3.connect(home.catalogue_db)) as db:
         listing = Digest(db.execute("select listing from dock").fetchone()[0])
-    path = in_vault(home.vault, listing)
+    path = place_in(home.vault, listing)
     path.unlink()
     assert found(home) == {"STO-061": {f"vault/sha256/{listing.hex}"}}
     rebuild(home)
