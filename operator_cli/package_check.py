@@ -6,7 +6,7 @@ from host_io.clock import SystemClock
 from operator_cli.errors import NotThereError
 from operator_cli.invocation import Invocation
 from operator_cli.progress_line import ProgressLine, copy_progress
-from outside_verifier.package import SIGNED
+from outside_verifier.layout import SIGNED
 from outside_verifier.package import verify_package as check
 from outside_verifier.report import document, lines
 from outside_verifier.strict import RefusedError

@@ -1,0 +1,73 @@
+"""Is all of it about the items, and is anything missing that belongs in? PKG-043, PKG-044, PKG-045, PKG-050."""
+
+from __future__ import annotations
+
+from .event import Event
+from .examination import Examination
+from .trust import Trust
+
+
+def check_blobs(exam: Examination) -> None:
+    """Check that every blob besides the footage that a believed event names is there (PKG-043), and no other (-050)."""
+    bag = exam.bag
+    beside = {("footage", item["sha256"]) for item in exam.items}
+    beside |= {("chunks", bag.digests.get(item["chunks"]) or "") for item in exam.items}
+    needed = set()
+    dockings = [event for event in exam.proved_events() if event.kind == "recorder.docked"]
+    for event in [*dockings, *(event for events in exam.about.values() for event in events)]:
+        for blob in event.blobs:
+            if (blob.role, blob.sha256) in beside:
+                continue
+            path = f"data/blobs/{blob.sha256}"
+            needed.add(path)
+            if path not in bag.sizes:
+                of_an_item = blob.role in {"footage", "chunks"}  # told with the item
+                if path not in exam.named and not of_an_item:
+                    exam.result.add("PKG-043", path, "file.missing", path=path)
+            elif path not in exam.altered and (
+                (bag.digests.get(path), bag.sizes[path]) != (blob.sha256, blob.size_bytes)
+            ):
+                exam.result.add("PKG-043", path)
+    every_event_is_read = all(each.is_proved for each in exam.events.values())
+    for path in bag.sizes:
+        if path.startswith("data/blobs/") and path not in needed and every_event_is_read and exam.items:
+            exam.result.add("PKG-050", path, "file.stray")
+
+
+def check_belongs(exam: Examination, trust: Trust) -> None:
+    """Check that each event is about an item (PKG-044), and that nothing is missing that it needs (PKG-045)."""
+    if not exam.is_listed:
+        return  # told with package.json
+    ids = {item["id"]: item["sha256"] for item in exam.items}
+    events = [each.event for each in exam.events.values()]
+    brought = {
+        _docking(event): event.item.id
+        for event in events
+        if event.kind == "footage.pulled" and event.item is not None and ids.get(event.item.id) == event.subject_sha256
+    }
+    enrolled = set()
+    for each in exam.events.values():
+        event = each.event
+        assets = event.body.get("assets")
+        if event.kind in {"key.enrolled", "key.revoked"}:
+            belongs = event.subject_sha256 in {*exam.signers, trust.log.id}
+            if event.kind == "key.enrolled" and event.source.id == trust.centre:
+                enrolled.add(event.subject_sha256)
+        elif event.item is not None:
+            belongs = event.item.id in ids
+        elif event.kind == "recorder.docked":
+            belongs = _docking(event) in brought
+        else:
+            belongs = isinstance(assets, list) and any(isinstance(asset, str) and asset in ids for asset in assets)
+        if not belongs:
+            exam.result.add("PKG-044", f"data/events/{each.index}.dsse.json")
+    docked = {_docking(event) for event in events if event.kind == "recorder.docked"}
+    for docking in brought.keys() - docked:
+        exam.result.add("PKG-045", brought[docking], "belongs.docking")
+    for key_id in sorted(exam.signers - enrolled):
+        exam.result.add("PKG-045", key_id, "belongs.enrolment")
+
+
+def _docking(event: Event) -> tuple[str, str]:
+    """Return which docking an event is of."""
+    return event.source.id, str(event.body.get("session"))

@@ -1,0 +1,90 @@
+"""Is each event what its source signed (PKG-020 to PKG-023), and does it stand in the log (PKG-031, PKG-032)?"""
+
+from __future__ import annotations
+
+from . import envelope as dsse
+from . import sigsum
+from .event import parse_event
+from .examination import Examination, Logged
+from .strict import RefusedError
+from .trust import Trust
+
+
+def check_events(exam: Examination, trust: Trust) -> None:
+    """Check each event by itself; what they say together, `check_chains`, `check_items` and `check_belongs` ask."""
+    for index in sorted(exam.indexes()):
+        _check_event(exam, index, trust)
+
+
+def _check_event(exam: Examination, index: int, trust: Trust) -> None:
+    path = f"data/events/{index}.dsse.json"
+    raw = exam.small(path, dsse.MAX_BYTES, "PKG-020")
+    if raw is None:
+        return
+    try:
+        envelope = dsse.parse_envelope(raw)
+        event = parse_event(envelope)
+    except RefusedError as error:
+        exam.result.refused("PKG-020", path, error)
+        return
+    exam.count("events")
+    _check_beside(exam, index, envelope)
+    source = trust.sources.get(event.source.id)
+    is_right = True
+    try:
+        signed, unchecked = dsse.signers(envelope, trust.by_id)
+        if source is None or source.id not in signed | unchecked:
+            raise RefusedError("envelope.source", source=event.source.id)
+        exam.note_unchecked(path, unchecked, f"data/events/{index}")
+        exam.count("signatures", len(signed))
+        exam.signers |= signed | unchecked
+    except RefusedError as error:
+        exam.result.refused("PKG-021", path, error)
+        is_right = False
+    is_right = _check_proof(exam, index, raw, trust, event.source.id) and is_right
+    exam.events[index] = Logged(index, envelope.hash, event, is_right)
+
+
+def _check_beside(exam: Examination, index: int, envelope: dsse.Envelope) -> None:
+    """Compare the raw files beside an envelope (PKG-022)."""
+    base = f"data/events/{index}"
+    expected = {f"{base}.payload": envelope.payload, f"{base}.pae": envelope.pae}
+    for key_id, signature in envelope.signatures.items():
+        expected[f"{base}.{key_id}.sig"] = signature
+    for path, data in expected.items():
+        if path not in exam.bag.sizes or exam.small(path, 2 * dsse.MAX_BYTES, "PKG-022") != data:
+            exam.result.add("PKG-022", path)
+    for path in sorted(exam.event_files[index] - {*expected, f"{base}.dsse.json"}):
+        exam.result.add("PKG-022", path)
+
+
+def _check_proof(exam: Examination, index: int, raw: bytes, trust: Trust, source: str) -> bool:
+    path = f"data/proofs/{index}.sigsum"
+    try:
+        proof = sigsum.parse_proof(exam.bag.read(path, sigsum.MAX_BYTES))
+    except RefusedError as error:
+        exam.result.refused("PKG-032", path, error)
+        return False
+    is_right = True
+    leaf = proof.leaf_of(raw)
+    key = trust.sources.get(source)
+    if key is None or not leaf.is_signed_by(key):
+        exam.result.add("PKG-031", path, "leaf", source=source)
+        is_right = False
+    try:
+        if proof.index != index:
+            raise RefusedError("proof.place", index=proof.index)
+        head = exam.head
+        if head is None:
+            return False  # told with the checkpoint
+        if (proof.log_id, proof.size, proof.root) != (trust.log.id, head.size, head.root):
+            raise RefusedError("proof.head")
+        if proof.signature != head.signature:
+            raise RefusedError("proof.head")
+        proof.check_inclusion(leaf)
+    except RefusedError as error:
+        exam.result.refused("PKG-032", path, error)
+        return False
+    exam.count("signatures")
+    exam.count("proofs")
+    return is_right

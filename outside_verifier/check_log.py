@@ -1,0 +1,72 @@
+"""Which state of which log does the package rest on, and who else saw it? PKG-030, PKG-033, PKG-034 (and PKG-011)."""
+
+from __future__ import annotations
+
+from . import notes, sigsum
+from .examination import Examination
+from .layout import ANCHOR, CONSISTENCY, HEAD, SIGNED
+from .merkle import check_consistency
+from .strict import RefusedError, hex_bytes
+from .trust import Trust
+
+
+def check_head(exam: Examination, trust: Trust) -> None:
+    """Check who signed (PKG-030) and cosigned (PKG-034) the head, and that the centre named it (PKG-011)."""
+    opened = _checkpoint(exam, HEAD, trust)
+    if opened is None:
+        return
+    note, head = opened
+    exam.head = head
+    exam.result.about.update(origin=head.origin, size=str(head.size))
+    _check_witnesses(exam, note, trust)
+    if exam.signed is not None:
+        said = exam.signed["head"]
+        if (said["origin"], said["size"], said["root"]) != (head.origin, str(head.size), head.root.hex()):
+            exam.result.add("PKG-011", SIGNED, "signed.differs", name="head", signed=said["size"], found=str(head.size))
+
+
+def check_anchor(exam: Examination, trust: Trust) -> None:
+    """Check that the head contains an earlier state of the log (PKG-033)."""
+    bag, result, head = exam.bag, exam.result, exam.head
+    if (ANCHOR in bag.sizes) != (CONSISTENCY in bag.sizes):
+        result.add("PKG-033", ANCHOR, "proof.half")
+    opened = _checkpoint(exam, ANCHOR, trust)
+    if opened is None or head is None:
+        return
+    anchor = opened[1]
+    try:
+        lines = bag.read(CONSISTENCY, sigsum.MAX_BYTES).decode("ascii", "replace").split("\n")
+        if lines.pop():
+            raise RefusedError("proof.form")
+        proof = [hex_bytes(line) for line in lines]
+        check_consistency(anchor.size, anchor.root, head.size, head.root, proof)
+        result.about["anchor"] = str(anchor.size)
+    except RefusedError as error:
+        result.refused("PKG-033", ANCHOR, error)
+
+
+def _checkpoint(exam: Examination, path: str, trust: Trust) -> tuple[bytes, notes.Checkpoint] | None:
+    """Return the note and what the log signed in it, or tell why not (PKG-030)."""
+    note = exam.small(path, notes.MAX_BYTES, "PKG-030")
+    if note is None:
+        return None
+    try:
+        checkpoint = notes.open_checkpoint(note, trust.log)
+    except RefusedError as error:
+        exam.result.refused("PKG-030", path, error)
+        return None
+    exam.count("signatures")
+    return note, checkpoint
+
+
+def _check_witnesses(exam: Examination, note: bytes, trust: Trust) -> None:
+    policy = trust.witnesses
+    try:
+        cosigners = policy.cosigners(note)
+    except RefusedError as error:
+        exam.result.refused("PKG-034", HEAD, error)
+        return
+    exam.count("signatures", len(cosigners))
+    exam.result.about["witnesses"] = ", ".join(sorted(cosigners))
+    if not policy.is_met_by(cosigners):
+        exam.result.add("PKG-034", HEAD, "witnesses", count=len(cosigners), quorum=policy.quorum)
