@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .bag import SayProgress, is_safe
 from .examination import Examination
+from .findings import Severity
 from .layout import BAGIT, BEYOND_MANIFESTS, MANIFEST, REQUIRED, TAG_MANIFEST
 from .strict import RefusedError
 
@@ -14,7 +15,7 @@ def check_names(exam: Examination) -> None:
     for path in bag.unsafe:
         result.add("PKG-002", path)
     for path in bag.unreadable:
-        result.add("PKG-001", path, "file.unreadable", loss=False, path=path, why="")
+        result.add("PKG-001", path, "file.unreadable", severity=Severity.UNCHECKED, path=path, why="")
     for path in (each for each in REQUIRED if each not in bag.sizes):
         result.add("PKG-001", path, "file.missing", path=path)
     if "bagit.txt" in bag.sizes and exam.small("bagit.txt", 1024, "PKG-001") != BAGIT:

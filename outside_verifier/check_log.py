@@ -1,9 +1,13 @@
-"""Which state of which log does the package rest on, and who else saw it? PKG-030, PKG-033, PKG-034 (and PKG-011)."""
+"""Which state of which log does the package rest on, and who saw it when? PKG-030, PKG-033 to PKG-035 (and PKG-011)."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from . import notes, sigsum
+from .asked import instant_text
 from .examination import Examination
+from .findings import Severity
 from .layout import ANCHOR, CONSISTENCY, HEAD, SIGNED
 from .merkle import check_consistency
 from .strict import RefusedError, hex_bytes
@@ -70,3 +74,20 @@ def _check_witnesses(exam: Examination, note: bytes, trust: Trust) -> None:
     exam.result.about["witnesses"] = ", ".join(sorted(cosigners))
     if not policy.is_met_by(cosigners):
         exam.result.add("PKG-034", HEAD, "witnesses", count=len(cosigners), quorum=policy.quorum)
+    cosigned_at = policy.time_of(cosigners)
+    if cosigned_at is not None:
+        exam.result.about["cosigned_at"] = instant_text(cosigned_at)
+    _check_age(exam, cosigned_at)
+
+
+def _check_age(exam: Examination, cosigned_at: datetime | None) -> None:
+    """Compare with what the outsider asked for (PKG-035): an old package is true in all it says, and not the newest."""
+    asked, result = exam.asked.min_time, exam.result
+    if asked is None:
+        return
+    text = instant_text(asked)
+    if cosigned_at is None:
+        result.add("PKG-035", HEAD, "head.undated", severity=Severity.FAULT, asked=text)
+    elif cosigned_at < asked:
+        said = instant_text(cosigned_at)
+        result.add("PKG-035", HEAD, "head.old", severity=Severity.FAULT, asked=text, cosigned_at=said)

@@ -1,10 +1,11 @@
-"""Did the centre sign this package (PKG-010), and is it what the centre signed (PKG-011)?"""
+"""Did the centre sign this package (PKG-010), is it what the centre signed (PKG-011), and for whom (PKG-015)?"""
 
 from __future__ import annotations
 
 from . import envelope as dsse
 from .contents import read_signed
 from .examination import Examination
+from .findings import Severity
 from .layout import MANIFEST, SIGNED, TAG_MANIFEST
 from .strict import RefusedError
 from .trust import Trust
@@ -43,3 +44,6 @@ def check_signed(exam: Examination, trust: Trust) -> None:
     for name, value in found.items():
         if value != signed[name]:
             result.add("PKG-011", SIGNED, "signed.differs", name=name, signed=signed[name], found=value)
+    recipient, asked = signed["recipient"], exam.asked.recipient
+    if asked is not None and recipient != asked:
+        result.add("PKG-015", SIGNED, "recipient", severity=Severity.FAULT, found=recipient or "?", asked=asked)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .asked import Asked
 from .bag import Bag
 from .event import Event
-from .findings import Result
+from .findings import Result, Severity
 from .layout import EVENT_FILE
 from .notes import Checkpoint
 from .strict import RefusedError
@@ -30,6 +31,7 @@ class Examination:
 
     bag: Bag
     result: Result
+    asked: Asked
     event_files: dict[int, set[str]] = field(default_factory=dict)  # by place in the log; from the bag
     named: dict[str, str] = field(default_factory=dict)  # check_bag: path and the digest that a manifest names
     altered: set[str] = field(default_factory=set)  # check_bag: files of which PKG-004 or PKG-005 is told
@@ -73,4 +75,4 @@ class Examination:
     def note_unchecked(self, path: str, key_ids: set[str], base: str) -> None:
         """Tell of signatures that no code on this machine can check (PKG-023)."""
         for key_id in sorted(key_ids):
-            self.result.add("PKG-023", path, "p256", loss=False, key=key_id, base=base)
+            self.result.add("PKG-023", path, "p256", severity=Severity.UNCHECKED, key=key_id, base=base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from .strict import RefusedError
@@ -12,11 +13,23 @@ from .strict import RefusedError
 MAX_KEPT = 100  # of each code; hostile input could have a million
 
 
+class Severity(IntEnum):
+    """How bad a finding is; the worst one rules the exit code."""
+
+    FAULT = 1  # nothing was lost or altered, and yet it is not what was asked for, or not as it has to be: exit code 1
+    UNCHECKED = 2  # something cannot be read or checked here, so there may be damage: 4
+    DAMAGE = 3  # something was lost or altered, or is not proved: 5
+
+
+_EXIT_CODES = {Severity.FAULT: 1, Severity.UNCHECKED: 4, Severity.DAMAGE: 5}
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong; `reason` is a key of `words.REASONS` or empty."""
 
     code: str
+    severity: Severity
     subject: str
     reason: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -28,7 +41,7 @@ class Result:
 
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    is_loss: bool = False  # something was lost or altered; else what was found is only that something cannot be checked
+    worst: Severity | None = None
     checked: dict[str, int] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)  # what the package says of itself
     items: list[dict[str, str]] = field(default_factory=list)
@@ -36,16 +49,20 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 if everything agrees, 5 if something was lost or altered, 4 if something cannot be checked here."""
-        return 5 if self.is_loss else 4 if self.counts else 0
+        """Return 0 if everything agrees, else what the worst finding asks for."""
+        return 0 if self.worst is None else _EXIT_CODES[self.worst]
 
-    def add(self, code: str, subject: str, reason: str = "", /, *, loss: bool = True, **facts: Any) -> None:
+    def add(
+        self, code: str, subject: str, reason: str = "", /, *, severity: Severity = Severity.DAMAGE, **facts: Any
+    ) -> None:
         """Note that something is wrong."""
-        self.is_loss = self.is_loss or loss
+        self.worst = max(severity, self.worst or severity)
         self.counts[code] += 1
         if self.counts[code] <= MAX_KEPT:
-            self.findings.append(Finding(code, subject, reason, {name: str(value) for name, value in facts.items()}))
+            texts = {name: str(value) for name, value in facts.items()}
+            self.findings.append(Finding(code, severity, subject, reason, texts))
 
     def refused(self, code: str, subject: str, error: RefusedError) -> None:
         """Note what a reader refused."""
-        self.add(code, subject, error.reason, loss=error.reason != "file.unreadable", **error.facts)
+        severity = Severity.UNCHECKED if error.reason == "file.unreadable" else Severity.DAMAGE
+        self.add(code, subject, error.reason, severity=severity, **error.facts)

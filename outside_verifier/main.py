@@ -1,7 +1,7 @@
-"""`python3 verify.pyz BAG [--trust FILE] [--lang zh|en] [--json]`.
+"""`python3 verify.pyz BAG [--trust FILE] [--recipient NAME] [--min-time INSTANT] [--lang zh|en] [--json]`.
 
-Exit codes: 0 everything agrees, 5 something was lost or altered, 2 wrong usage, 4 it cannot be read, or not all of it
-can be checked on this machine.
+Exit codes: 0 everything agrees, 5 something was lost or altered, 1 neither but it is not what was asked for, 2 wrong
+usage, 4 it cannot be read, or not all of it can be checked on this machine.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from .asked import Asked, parse_instant
 from .package import verify_package
 from .report import document, lines, safe
 from .strict import RefusedError
@@ -29,10 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="verify.pyz",
         description="Verify an evidence package offline. 离线核验证据包。",
-        epilog="0: everything agrees; 5: something was lost or altered; 2: wrong usage; 4: cannot be read or checked",
+        epilog="0: everything agrees; 1: not what was asked for; 2: wrong usage; 4: cannot be read or checked;"
+        " 5: something was lost or altered",
     )
     parser.add_argument("bag", metavar="BAG", help="the package's folder / 证据包所在文件夹")
     parser.add_argument("--trust", metavar="FILE", help="your own copy of the site's trust.json / 您自己的公钥文件")
+    parser.add_argument("--recipient", metavar="NAME", help="it is to be made for you / 应是为您制作的")
+    parser.add_argument(
+        "--min-time",
+        metavar="INSTANT",
+        type=parse_instant,
+        help="its log is to be cosigned at or after 2026-11-28T09:00:00+08:00 / 日志应在此时或之后联署",
+    )
     parser.add_argument("--lang", choices=LANGUAGES, default=_language(), help="zh or en / 语言")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of text / 输出 JSON")
     for stream in (sys.stdout, sys.stderr):
@@ -48,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return WRONG_USAGE
     progress = _Progress(options.lang) if sys.stderr.isatty() else None
     try:
-        result = verify_package(options.bag, trust, progress)
+        result = verify_package(options.bag, trust, progress, Asked(options.recipient, options.min_time))
     except (OSError, ValueError, MemoryError) as error:
         print(safe(f"{options.bag}: {error}"), file=sys.stderr)
         return UNREADABLE

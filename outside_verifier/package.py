@@ -6,6 +6,7 @@ takes the `Examination`, leaves there what later ones need, and adds what it fin
 
 from __future__ import annotations
 
+from .asked import Asked
 from .bag import SayProgress, open_bag
 from .check_bag import check_bytes, check_footage_bytes, check_names
 from .check_belongs import check_belongs, check_blobs
@@ -17,23 +18,26 @@ from .check_keys import check_keys, read_own_keys
 from .check_log import check_anchor, check_head
 from .check_signed import check_signed
 from .examination import Examination
-from .findings import Result
+from .findings import Result, Severity
 from .layout import SIGNED
 from .trust import Trust
 
 
-def verify_package(folder: str, known: Trust | None = None, progress: SayProgress | None = None) -> Result:
+def verify_package(
+    folder: str, known: Trust | None = None, progress: SayProgress | None = None, asked: Asked | None = None
+) -> Result:
     """Check a package; `known` is the outsider's own copy of the site's keys, without it the package's own are used."""
     result = Result()
     try:
         bag = open_bag(folder)
     except OSError as error:
-        result.add("PKG-001", folder, "file.unreadable", loss=False, path=folder, why=error.strerror or error)
+        why = error.strerror or error
+        result.add("PKG-001", folder, "file.unreadable", severity=Severity.UNCHECKED, path=folder, why=why)
         return result
     if "bagit.txt" not in bag.sizes and SIGNED not in bag.sizes:
-        result.add("PKG-001", folder, "package.none", loss=False)
+        result.add("PKG-001", folder, "package.none", severity=Severity.UNCHECKED)
         return result
-    exam = Examination(bag, result)
+    exam = Examination(bag, result, asked or Asked())
     # Is it whole? What no key is needed for.
     check_names(exam)
     check_bytes(exam, progress)

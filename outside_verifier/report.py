@@ -33,9 +33,10 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
     about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
     if "id" in result.about:
         yield safe(say(TEXTS, "package", language, **about))
-    for name in ("log", "anchor"):
-        if {"log": "origin", "anchor": "anchor"}[name] in about:
-            yield safe(say(TEXTS, name, language, **about))
+    if "origin" in about:
+        yield safe(say(TEXTS, "log.cosigned" if "cosigned_at" in about else "log", language, **about))
+    if "anchor" in about:
+        yield safe(say(TEXTS, "anchor", language, **about))
     if result.checked:
         mib = f"{result.checked['bytes'] / (1 << 20):.1f}"
         yield say(TEXTS, "checked", language, mib=mib, **result.checked)
@@ -75,6 +76,7 @@ def _limits(result: Result, language: str) -> list[str]:
 def _as_json(finding: Finding) -> Mapping[str, Any]:
     return {
         "code": finding.code,
+        "severity": finding.severity.name.lower(),
         "subject": finding.subject,
         "facts": dict(finding.facts),
         **CODES[finding.code],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from .keys import Key
 from .notes import WITNESS, Signer, verify_note
@@ -19,6 +20,8 @@ _WITNESS = re.compile(rf"witness ({_NAME}) ([^+\s]+)\+([0-9a-f]{{8}})\+([A-Za-z0
 _GROUP = re.compile(rf"group ({_NAME}) ([1-9][0-9]{{0,3}})((?: {_NAME})+)")
 _QUORUM = re.compile(rf"quorum ({_NAME})")
 _MAX_BYTES = 64 * 1024
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MAX_SECONDS = 253_402_300_799  # the last of the year 9999
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,35 @@ class Policy:
     quorum: str
     _urls: Mapping[str, str]
 
-    def cosigners(self, note: bytes) -> set[str]:
-        """Return the names of the witnesses that cosigned a checkpoint; a line of one that does not fit is refused."""
+    def cosigners(self, note: bytes) -> dict[str, int]:
+        """Return who cosigned a checkpoint, and when (seconds since 1970); a line that does not fit is refused."""
         names = {(signer.name, signer.hint): name for name, signer in self.witnesses.items()}
         try:
             _, found = verify_note(note, self.witnesses.values())
         except RefusedError as error:
             if error.reason == "note.unsigned":
-                return set()
+                return {}
             raise
-        return {names[signer.name, signer.hint] for signer, _ in found}
+        return {names[each.name, each.hint]: int.from_bytes(signature[:8], "big") for each, signature in found}
 
     def is_met_by(self, cosigners: Collection[str]) -> bool:
         """Say whether these witnesses are enough."""
         return self.quorum == "none" or self._counts(self.quorum, cosigners)
+
+    def time_of(self, cosigners: Mapping[str, int]) -> datetime | None:
+        """Return the newest instant at or after which enough witnesses cosigned; None if nobody can be asked.
+
+        For "2 of 3" that is the second newest of the times. Whoever passes off an old checkpoint needs a time that is
+        too new, and with the newest time one liar would be enough. Here he needs a whole quorum of them, and that there
+        is none is what the policy trusts already. (A quorum of one is that one's word; the answer names it.) A median
+        can be made newer by leaving honest cosignatures out of the package; this time can only be made older so.
+        """
+        if self.quorum == "none":
+            return None
+        for at in sorted(set(cosigners.values()), reverse=True):
+            if at <= _MAX_SECONDS and self.is_met_by([name for name, other in cosigners.items() if other >= at]):
+                return _EPOCH + timedelta(seconds=at)
+        return None
 
     def sigsum_text(self, log: Key) -> str:
         """Return the policy for Sigsum's tools, which write keys in hexadecimal."""

@@ -53,6 +53,12 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "以另外渠道取得的公钥为准，向出具单位查问",
         "fix_en": "believe the keys that you got another way, and ask whoever made it",
     },
+    "PKG-015": {
+        "zh": "证据包是为别人制作的",
+        "en": "the package was made for somebody else",
+        "fix_zh": "可能是转手或挪用的：向出具单位要一份为您制作的",
+        "fix_en": "it was passed on: ask whoever made it for one that names you",
+    },
     "PKG-020": {
         "zh": "信封或事件不符合规定格式",
         "en": "an envelope is not in its one form, or what it holds is no event",
@@ -106,6 +112,12 @@ CODES: dict[str, dict[str, str]] = {
         "en": "too few of the witnesses that are asked for cosigned the checkpoint",
         "fix_zh": "没有见证的日志，持有中心密钥的人都能伪造：不要采信；向出具单位要一份见证之后制作的",
         "fix_en": "a thief of the centre's keys could make such a log up: ask for one that they cosigned",
+    },
+    "PKG-035": {
+        "zh": "证据包所依据的日志状态比要求的旧，或没有足够的见证方说明时间",
+        "en": "the state of the log that it rests on is older than was asked for, or too few witnesses say when it was",
+        "fix_zh": "内容可能仍然真实，但不是最新的：向出具单位要一份现在制作的",
+        "fix_en": "what it says may be true and out of date: ask whoever made it for one that is made now",
     },
     "PKG-040": {
         "zh": "条目的事件链有缺号、分叉，或末尾与说明不同",
@@ -181,6 +193,12 @@ REASONS: dict[str, tuple[str, str]] = {
     "checkpoint": ("不是这个日志的检查点", "not a checkpoint of this log"),
     "policy": ("不是规定的见证规则", "not a witness policy in its one form"),
     "witnesses": ("{count} 个见证方联署，少于 {quorum} 的要求", "{count} cosigned, {quorum} asks for more"),
+    "head.old": (
+        "见证方联署于 {cosigned_at}，要求不早于 {asked}",
+        "cosigned at {cosigned_at}, asked for is {asked} or later",
+    ),
+    "head.undated": ("要求不早于 {asked}", "asked for is {asked} or later"),
+    "recipient": ("写明交给 {found}，您是 {asked}", "it names {found}, you are {asked}"),
     "proof.form": ("证明的格式不对", "the proof is not in its form"),
     "proof.half": ("检查点和一致性证明缺一", "of checkpoint and consistency proof one is missing"),
     "proof.index": ("{size} 个条目里没有第 {index} 个", "there is no leaf {index} in a tree of {size}"),
@@ -249,7 +267,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "证据包 {id}：{site} 于 {created_at} 制作；交给：{recipient}；事由：{basis}",
         "Package {id}: made by {site} at {created_at}; for: {recipient}; why: {basis}",
     ),
-    "log": ("日志 {origin}，{size} 个条目", "Log {origin}, {size} entries"),
+    "log": (
+        "日志 {origin}，截至 {size} 个条目；没有足够的见证方说明是何时",
+        "Log {origin}, as of size {size}; too few witnesses say when that was",
+    ),
+    "log.cosigned": (
+        "日志 {origin}，截至 {size} 个条目，见证方联署于 {cosigned_at}",
+        "Log {origin}, as of size {size}, cosigned at {cosigned_at}",
+    ),
     "anchor": (
         "日志没有改写过早先（{anchor} 个条目时）的内容",
         "The log did not rewrite what it held earlier (at {anchor} entries)",
@@ -304,6 +329,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not proved: events after the package was made, and whatever nobody ever signed",
     ),
     "exit.0": ("结论：全部相符", "Result: everything agrees"),
+    "exit.1": (
+        "结论：没有丢失或改动，但有不符合要求之处",
+        "Result: nothing was lost or altered, but not all is as it has to be",
+    ),
     "exit.4": ("结论：读不出，或有的部分不能在这里核验", "Result: it cannot be read, or a part cannot be checked here"),
     "exit.5": ("结论：有内容丢失或被改动", "Result: something was lost or altered"),
     "progress": ("已核验 {done} / {total} MiB", "{done} of {total} MiB"),

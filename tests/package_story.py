@@ -30,6 +30,7 @@ from tests.fakes.log_on_disc import test_key as key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from evidence_model.canonical import JsonObject
@@ -104,6 +105,7 @@ class EvidenceStory:
             witnesses=witnesses,
         )
         self.cosigners: list[tuple[str, Ed25519Signer]] = []
+        self.cosigned_at: dict[str, datetime] = {}  # by the witness's name, if not at the start of the story
         self._leaf_hashes: dict[bytes, bytes] = {}
         self._tell()
 
@@ -174,7 +176,9 @@ class EvidenceStory:
         checkpoint = Checkpoint(origin_of(self.log.public_key), size, root)
         note = sign_checkpoint(checkpoint, self.log)
         for name, signer in self.cosigners:
-            note = add_signature(note, cosign(checkpoint, signer=signer, name=name, at=START_AT))
+            note = add_signature(
+                note, cosign(checkpoint, signer=signer, name=name, at=self.cosigned_at.get(name, START_AT))
+            )
         return note
 
     def _hashes(self) -> list[bytes]:

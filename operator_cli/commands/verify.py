@@ -19,14 +19,18 @@ _SHOWN_FINDINGS = 50
 
 @command("verify")
 @option("--trust", type=PATH, metavar="FILE", default=None)
+@option("--recipient", metavar="NAME", default=None)
+@option("--min-time", metavar="INSTANT", default=None)
 @argument("path", type=PATH, required=False)
-def verify(invocation: Invocation, *, path: Path | None, trust: Path | None) -> int:
+def verify(
+    invocation: Invocation, *, path: Path | None, trust: Path | None, recipient: str | None, min_time: str | None
+) -> int:
     """Verify a home or a package offline: 0 all agrees, 1 a fault, 5 damage; what is wrong is named with its code."""
     paths = HomePaths(path.absolute()) if path is not None else invocation.paths
     if is_package(paths.root):
-        return verify_package(invocation, paths.root, trust)
-    if trust is not None:
-        raise WrongUsageError(invocation.texts("verify.trust_of_home"))
+        return verify_package(invocation, paths.root, trust, recipient=recipient, min_time=min_time)
+    if (trust, recipient, min_time) != (None, None, None):
+        raise WrongUsageError(invocation.texts("verify.of_packages"))
     if not paths.root.is_dir() or not (paths.config.exists() or paths.trust.exists()):
         raise NotThereError(invocation.texts("verify.no_home", path=paths.root))
     clock = SystemClock()

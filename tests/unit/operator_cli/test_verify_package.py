@@ -73,3 +73,14 @@ def test_a_name_on_the_recorder_does_not_rule_the_terminal(tmp_path: Path) -> No
     called = evidock("verify", str(package.bag))
     assert called.code == 5
     assert all(line.isprintable() for line in called.out.splitlines())
+
+
+def test_it_asks_for_whom_the_package_is_and_how_old_it_may_be(package: Package, tmp_path: Path) -> None:
+    asked = ["verify", str(package.bag), "--trust", str(package.trust_file(tmp_path))]
+    assert evidock(*asked, "--recipient", "the court").code == 0
+    called = evidock(*asked, "--recipient", "the defence", "--min-time", "2026-11-28T09:00:00+08:00")
+    assert called.code == 1
+    assert {"PKG-015", "PKG-035"} <= set(called.out.split())
+    called = evidock(*asked, "--min-time", "2026-11-28T09:00:00")
+    assert (called.code, called.out) == (2, "")
+    assert "CLI-001" in called.err
