@@ -192,6 +192,12 @@ class HeadUnwitnessedError(UnavailableError):
     code = "STO-088"
 
 
+class ReportFontError(UnavailableError):
+    """The font of a package's reports is not installed, or cannot be read; nothing was written."""
+
+    code = "CLI-200"
+
+
 class PackageMediumError(UnavailableError):
     """The medium does not give back what was written to it; nothing is left there."""
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chain_of_custody.receipt import parse_receipt
@@ -52,6 +52,8 @@ class PackageContents:
     anchor: Anchor | None = None
     chunks: dict[AssetId, Digest] = field(default_factory=dict)
     blobs: list[Digest] = field(default_factory=list)
+    gaps: dict[RecordingId, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
+    """What is irregular between a recording's items, by the store's own reckoning."""
 
     @property
     def copies(self) -> list[tuple[str, Digest]]:
@@ -76,13 +78,14 @@ def gather(
     with contextlib.closing(open_catalogue(paths)) as db:
         db.execute("begin")  # one state of the catalogue for all that is asked of it
         known_size = _known_size(db)
-        items = [item for recording in _recordings(db, recordings) for item in _items(db, recording)]
+        gaps = {RecordingId(found.summary.id): found.findings for found in (show_recording(db, each) for each in recordings)}
+        items = [item for recording in gaps for item in _items(db, recording)]
         state = log_state(folder, trust, known_size=known_size)  # read second, so it holds all of the first
         search = EventSearch(folder, state, trust)
         events = search.run(db, known_size=known_size, items={item.id: item.digest for item in items})
         if not search.findings:
             _check_pulled(items, events)
-        contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)))
+        contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)), gaps=gaps)
         _name_blobs(contents)
         search.findings += _check_arrived(db, vault, contents)
         return contents, search.findings
@@ -114,10 +117,6 @@ def _known_size(db: sqlite3.Connection) -> int:
     query = "select size, (select count(*) from event) as held from applied"
     row = db.execute(query).fetchone()
     return int(row["size"]) if row is not None and row["size"] == row["held"] else 0
-
-
-def _recordings(db: sqlite3.Connection, wanted: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(show_recording(db, each).summary.id for each in wanted))
 
 
 def _items(db: sqlite3.Connection, recording: str) -> Iterator[PackagedItem]:

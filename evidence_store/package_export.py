@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from importlib import resources
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from evidence_store.errors import (
     TooManyWordsError,
 )
 from evidence_store.package_contents import PackageContents, gather
+from evidence_store.report import render_reports
+from evidence_store.report_data import ReportFacts
+from evidence_store.report_font import find_report_font
 from evidence_store.vault import Vault
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
@@ -87,21 +91,26 @@ def export_package(
     out: Path,
     recipient: str = "",
     basis: str = "",
+    zone: tzinfo = UTC,
     clock: Clock | None = None,
     progress: SayProgress | None = None,
 ) -> PackageResult:
     """Write the package of some recordings to `out`; after return it is there for good and whole, or not at all.
 
+    The reports in it show instants in `zone`.
+
     Raises:
         UsageError: no such recording, `out` exists or cannot be there, too many words.
         BytesNotArrivedError: something that belongs into it is not in the vault yet.
         PackageRoomError: it does not fit.
+        ReportFontError: the font of the reports is missing.
         PackageMediumError: what was written cannot be read back.
         DamageError: the log cannot be read at all; lesser damage is in the result.
     """
     if len(recipient) > MAX_WORDS or len(basis) > MAX_WORDS:
         raise TooManyWordsError(f"at most {MAX_WORDS} characters each")
     place = _place(out, paths)
+    font = find_report_font()
     clock = clock or SystemClock()
     trust = read_trust(paths.trust)
     signer = read_signing_key(centre_key_path(paths))
@@ -119,6 +128,17 @@ def export_package(
         if findings:
             return PackageResult(out=place, id=package_id, findings=tuple(findings))
         _put_records(bag, contents, trust)
+        facts = ReportFacts(
+            id=package_id,
+            created_at=now,
+            recipient=recipient,
+            basis=basis,
+            contents=contents,
+            trust=trust,
+            zone=zone,
+        )
+        for name, report in render_reports(facts, font):
+            bag.put(name, report)
 
         def sign(figures: BagFigures) -> dict[str, bytes]:
             statement = PackageStatement(
