@@ -78,7 +78,9 @@ def gather(
     with contextlib.closing(open_catalogue(paths)) as db:
         db.execute("begin")  # one state of the catalogue for all that is asked of it
         known_size = _known_size(db)
-        gaps = {RecordingId(found.summary.id): found.findings for found in (show_recording(db, each) for each in recordings)}
+        gaps = {
+            RecordingId(found.summary.id): found.findings for found in (show_recording(db, each) for each in recordings)
+        }
         items = [item for recording in gaps for item in _items(db, recording)]
         state = log_state(folder, trust, known_size=known_size)  # read second, so it holds all of the first
         search = EventSearch(folder, state, trust)

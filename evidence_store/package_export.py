@@ -42,6 +42,7 @@ MAX_WORDS = 2000
 _PAGES = ("HOW-TO-VERIFY.md", "怎样验证.md")
 _BLOCK_BYTES = 4096  # what even the smallest file takes
 _FILES_AN_EVENT = 6
+_REPORT_BYTES_AN_EVENT = 1 << 10  # in both reports together
 _OTHER_BYTES = 1 << 20
 
 SayProgress = Callable[[int, int], None]
@@ -188,7 +189,8 @@ def _place(out: Path, paths: HomePaths) -> Path:
 
 
 def _check_room(place: Path, contents: PackageContents, *, copy_bytes: int, key_count: int) -> None:
-    records = sum(3 * len(event.envelope.raw) + _FILES_AN_EVENT * _BLOCK_BYTES for event in contents.events)
+    an_event = _FILES_AN_EVENT * _BLOCK_BYTES + _REPORT_BYTES_AN_EVENT
+    records = sum(3 * len(event.envelope.raw) + an_event for event in contents.events)
     rounding = _BLOCK_BYTES * (len(contents.copies) + 2 * key_count)
     needed = copy_bytes + records + rounding + _OTHER_BYTES
     usage = os.statvfs(place.parent)

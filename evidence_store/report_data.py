@@ -24,7 +24,7 @@ from evidence_store.own_facts import keys_of
 from evidence_store.package_contents import PackageContents, PackagedItem
 from evidence_store.package_events import PackagedEvent, is_pull_of
 from evidence_store.report_font import ReportFont
-from evidence_store.report_words import ReportWords
+from evidence_store.report_words import ReportWords, reason_words
 from host_io.trust import Trust
 
 MOST_CHARACTERS = 2500  # of one text; whoever types one has 2000
@@ -161,11 +161,7 @@ class ReportData:
         }
 
     def _said_of(self, assets: set[AssetId]) -> list[PackagedEvent]:
-        return [
-            each
-            for each in self._words_said
-            if not assets.isdisjoint(read.assets(each.view.body, "assets"))
-        ]
+        return [each for each in self._words_said if not assets.isdisjoint(read.assets(each.view.body, "assets"))]
 
     def _tags(self, said: Iterable[PackagedEvent]) -> dict[str, str]:
         """Return the newest value of each tag; an empty one was taken away."""
@@ -199,7 +195,7 @@ class ReportData:
         code = str(finding["code"])
         parts = [f"{code} {catalogue().get(code, {}).get(words.language, '')}"]
         if isinstance(details, Mapping):
-            numbers = {name: self._numbers.get(details.get(name), "–") for name in ("after", "before")}
+            numbers = {name: self._numbers.get(AssetId(str(details.get(name))), "–") for name in ("after", "before")}
             parts.append(words.of("recording", "between", **numbers))
             if length_ms := details.get("length_ms"):
                 parts.append(words.of("recording", "length", seconds=_seconds(int(length_ms))))
@@ -222,9 +218,7 @@ class ReportData:
             "sha256": item.digest.hex,
             "interval": None
             if interval is None
-            else self._words.of(
-                "values", "interval", since=self._time(interval[0]), until=self._time(interval[1])
-            ),
+            else self._words.of("values", "interval", since=self._time(interval[0]), until=self._time(interval[1])),
             "remarks": self._words.listed(self._remarks(item, body, about)),
         }
 
@@ -276,16 +270,22 @@ class ReportData:
         """Return the members of a body that people have words for, in the order of these."""
         members = self._words.section("members")
         return self._words.listed(
-            f"{word} {self._value(name, body[name])}" for name, word in members.items() if body.get(name) not in (None, "")
+            f"{word} {self._value(name, body[name])}"
+            for name, word in members.items()
+            if body.get(name) not in (None, "")
         )
 
     def _value(self, name: str, value: Json) -> str:
         if isinstance(value, bool):
             return self._words.of("words", str(value).lower())
         if name == "tags" and isinstance(value, Mapping):
-            return self._words.listed(f"{self._word('tags', tag)} {self._value(tag, each)}" for tag, each in value.items())
+            return self._words.listed(
+                f"{self._word('tags', tag)} {self._value(tag, each)}" for tag, each in value.items()
+            )
         if not isinstance(value, str):
             return self._shown(str(value))
+        if name == "reason" and value in (reasons := reason_words(self._words.language)):
+            return reasons[value]
         at = read.instant({name: value}, name)
         known = {"mark": "marks", "role": "roles"}.get(name)
         return self._time(at) if at is not None else self._word(known, value) if known else self._shown(value)
@@ -327,7 +327,10 @@ class ReportData:
         reading = view.time.reading
         at = self._time(reading.wall_at)
         error = f" ±{reading.error_ms.value} ms" if isinstance(reading.error_ms, Known) else ""
-        return [at[:_TO_MILLISECONDS], f"{at[_TO_MILLISECONDS:]}  {self._words.of('clocks', reading.source.value)}{error}"]
+        return [
+            at[:_TO_MILLISECONDS],
+            f"{at[_TO_MILLISECONDS:]}  {self._words.of('clocks', reading.source.value)}{error}",
+        ]
 
 
 def _seconds(milliseconds: int) -> str:

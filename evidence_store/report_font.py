@@ -14,10 +14,9 @@ from pathlib import Path
 from evidence_model.names import display_name
 from evidence_store.errors import ReportFontError
 
-FAMILY, MONO = "WenQuanYi Micro Hei", "WenQuanYi Micro Hei Mono"
 FONT_FILE = "wqy-microhei.ttc"
 INSTALL = "sudo apt-get install fonts-wqy-microhei"
-_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
+FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 _MOVE_OTHERS = frozenset({"R", "AL", "AN"})
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNICODE_FULL = (3, 10)
@@ -42,24 +41,27 @@ class ReportFont:
         return "".join(sign if sign in self.drawable else f"\\u{{{ord(sign):x}}}" for sign in text)
 
 
-def find_report_font(folders: Collection[Path] = _FOLDERS) -> ReportFont:
-    """Find the font.
+def find_report_font(folders: Collection[Path] = ()) -> ReportFont:
+    """Find the font where systems keep theirs, or in these folders.
 
     Raises:
         ReportFontError: it is not there, or not a font that can be read.
     """
-    for folder in folders:
+    places = folders or FONT_FOLDERS
+    for folder in places:
         for path in sorted(folder.rglob(FONT_FILE)):
             return _read(path)
-    raise ReportFontError(f"{FONT_FILE} is in none of {', '.join(map(str, folders))}: {INSTALL}")
+    raise ReportFontError(f"{FONT_FILE} is in none of {', '.join(map(str, places))}: {INSTALL}")
 
 
 @lru_cache(maxsize=1)
 def _read(path: Path) -> ReportFont:
     try:
         signs = frozenset(chr(code) for first, last in _ranges(path.read_bytes()) for code in range(first, last + 1))
-    except (OSError, struct.error, ValueError, StopIteration) as error:
-        raise ReportFontError(f"{path}: cannot be read: {error}; sudo apt-get install --reinstall {INSTALL[21:]}") from None
+    except (OSError, struct.error, ValueError) as error:
+        raise ReportFontError(
+            f"{path}: cannot be read: {error}; sudo apt-get install --reinstall {INSTALL[21:]}"
+        ) from None
     return ReportFont(path, frozenset(sign for sign in signs if _is_plain(sign)))
 
 
@@ -72,14 +74,14 @@ def _is_plain(sign: str) -> bool:
 
 
 def _ranges(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of characters for which the first font of a collection has glyphs (OpenType, `cmap` format 12)."""
+    """Yield the ranges of characters that the first font of a collection can draw (OpenType, `cmap` format 12)."""
     (font,) = struct.unpack_from(">I", data, 12)
     (count,) = struct.unpack_from(">H", data, font + 4)
     tables = (struct.unpack_from(">4sIII", data, font + 12 + 16 * at) for at in range(count))
-    cmap = next(offset for tag, _, offset, _ in tables if tag == b"cmap")
+    [cmap] = [offset for tag, _, offset, _ in tables if tag == b"cmap"]
     (count,) = struct.unpack_from(">H", data, cmap + 2)
     subtables = (struct.unpack_from(">HHI", data, cmap + 4 + 8 * at) for at in range(count))
-    full = cmap + next(offset for platform, encoding, offset in subtables if (platform, encoding) == _UNICODE_FULL)
+    [full] = [cmap + offset for platform, encoding, offset in subtables if (platform, encoding) == _UNICODE_FULL]
     (groups,) = struct.unpack_from(">I", data, full + 12)
     for at in range(groups):
         first, last, _ = struct.unpack_from(">III", data, full + 16 + 12 * at)

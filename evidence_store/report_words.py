@@ -11,6 +11,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from policies.reader import read_pack
+
 LANGUAGES = ("zh", "en")
 Runs = Sequence[tuple[str, str]]
 """Text in pieces, each with its style: plain, strong or code."""
@@ -64,6 +66,16 @@ class ReportWords:
     def listed(self, parts: Iterable[str]) -> str:
         """Return the parts as the language lists them."""
         return self.word("list_between").join(parts)
+
+
+@cache
+def reason_words(language: str) -> Mapping[str, str]:
+    """Return id → words of the reasons for which recording may stop, of every pack that comes with this version."""
+    packs = (each for each in resources.files("policies").joinpath("packs").iterdir() if each.name.endswith(".toml"))
+    read = (read_pack(each.read_text(encoding="utf-8"), name=each.name) for each in packs)
+    return {
+        one.id: one.zh if language == "zh" else one.en for pack in read for one in pack.interruption_reasons.values()
+    }
 
 
 @cache

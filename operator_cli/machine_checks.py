@@ -19,6 +19,7 @@ from evidence_model.errors import EvidockError
 from evidence_model.instants import Clock, ClockSource
 from evidence_model.known import Known
 from evidence_model.sizes import people_size
+from evidence_store.report_font import INSTALL, find_report_font
 from host_io import trust
 from host_io.broker import find_nats_server
 from host_io.config import BrokerKind, HomeConfig, HomePaths, read_config
@@ -72,6 +73,8 @@ def check_machine(paths: HomePaths, *, clock: Clock) -> Iterator[Check]:
         yield _exfat()
     if stores and (config is None or config.broker.kind is BrokerKind.EMBEDDED):
         yield _broker()
+    if stores:
+        yield _report_font()
     yield _clock(clock)
     if config is not None:
         yield from _home(paths, config)
@@ -121,6 +124,13 @@ def _broker() -> Check:
         return Check(id="broker", verdict=CheckVerdict.OK, found=str(find_nats_server()))
     except EvidockError:
         return Check(id="broker", verdict=CheckVerdict.FAIL, found="-", fix="sudo apt-get install nats-server")
+
+
+def _report_font() -> Check:
+    try:
+        return Check(id="report_font", verdict=CheckVerdict.OK, found=str(find_report_font().path))
+    except EvidockError:
+        return Check(id="report_font", verdict=CheckVerdict.WARN, found="-", fix=INSTALL)
 
 
 def _inotify() -> Iterator[Check]:

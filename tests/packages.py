@@ -132,6 +132,11 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def evidence(package: Path) -> dict[str, bytes]:
+    """Return the payload but for the reports, which name the package they belong to and when it was made."""
+    return {name: data for name, data in tree(package / "data").items() if not name.startswith("report.")}
+
+
 def bagit_says(package: Path) -> subprocess.CompletedProcess[str]:
     """Let the library of the Library of Congress validate a package."""
     command = [sys.executable, "-W", "ignore", "-m", "bagit", "--validate", "--quiet", str(package)]

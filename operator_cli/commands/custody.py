@@ -157,6 +157,7 @@ def export(invocation: Invocation, *, recordings: tuple[str, ...], out: Path, re
             out=out,
             recipient=recipient,
             basis=basis,
+            zone=zone_of(config.zone),
             clock=clock,
             progress=lambda done, total: line.say(
                 copy_progress(done, total, seconds=clock.mono() - started, texts=invocation.texts)

@@ -13,7 +13,7 @@ from tests.crash.steps import PowerCutError, Steps, When
 from tests.fakes.centre_home import centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.small_disk import small_disk
-from tests.packages import Docking, bagit_says, recording_of, tree
+from tests.packages import Docking, bagit_says, evidence, recording_of, tree
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_every_step_may_be_the_last(home: tuple[HomePaths, AssetId], tmp_path: P
         "host_io.durable.rename",
         "host_io.durable.sync_folder",
     ]
-    whole = tree(tmp_path / "whole" / "data")
+    whole = evidence(tmp_path / "whole")
     before = tree(home[0].root)
     for at in range(1, steps.count + 1):
         for when in When:
@@ -51,7 +51,8 @@ def test_every_step_may_be_the_last(home: tuple[HomePaths, AssetId], tmp_path: P
             else:
                 assert [path.name for path in tmp_path.glob(f".{out.name}*")] == [f".{out.name}.evidock-part"]
                 export(home, out)
-            assert tree(out / "data") == whole
+            assert evidence(out) == whole
+            assert {path.name for path in (out / "data").glob("report.*")} == {"report.zh.pdf", "report.en.pdf"}
             assert bagit_says(out).returncode == 0
             assert not list(tmp_path.glob(".*"))
     assert tree(home[0].root) == before

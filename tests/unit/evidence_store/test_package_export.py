@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,7 @@ from tests.packages import (
     chunks_of,
     digest_of,
     document,
+    evidence,
     flip,
     recording_of,
     tree,
@@ -171,8 +173,29 @@ def test_the_centre_signs_what_the_package_is_made_of(centre: Centre, film: Asse
 def test_the_same_bytes_give_the_same_data(centre: Centre, film: AssetId, tmp_path: Path) -> None:
     export(centre, tmp_path / "a", film)
     export(centre, tmp_path / "b", film, recipient="somebody else")
-    assert tree(tmp_path / "a" / "data") == tree(tmp_path / "b" / "data")
+    assert evidence(tmp_path / "a") == evidence(tmp_path / "b")
     assert (tmp_path / "a" / "package.dsse.json").read_bytes() != (tmp_path / "b" / "package.dsse.json").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs poppler-utils: script/setup --test")
+def test_the_reports_say_what_the_centre_signed_of_the_package(
+    centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
+) -> None:
+    docking.says(EventKind.TAGS_SET, [film], tags={"case": "武卫〔2026〕12号"})
+    result = export(centre, tmp_path / "out", film, recipient="court 王", basis="no. 7")
+    signed = json.loads(parse_envelope((tmp_path / "out" / "package.dsse.json").read_bytes()).payload)
+    manifest = (tmp_path / "out" / "manifest-sha256.txt").read_text()
+    for name in ("report.zh.pdf", "report.en.pdf"):
+        path = tmp_path / "out" / "data" / name
+        assert f"{digest_of(path.read_bytes()).hex}  data/{name}\n" in manifest
+        done = subprocess.run(["pdftotext", "-raw", str(path), "-"], capture_output=True, text=True, check=True)
+        text = "".join(done.stdout.split())
+        for value in (result.id, signed["recipient"], signed["basis"], signed["site"], signed["head"]["root"]):
+            assert "".join(value.split()) in text
+        assert signed["head"]["origin"] in text
+        assert "武卫〔2026〕12号" in text
+        for index in document(tmp_path / "out", "data/package.json")["events"]:
+            assert re.search(rf"^{index} 20\d\d-", done.stdout, re.MULTILINE), f"event {index} is not in {name}"
 
 
 def test_a_stopped_centre_gives_the_same_package_as_a_running_one(tmp_path: Path, station: FakeStation) -> None:
@@ -182,7 +205,7 @@ def test_a_stopped_centre_gives_the_same_package_as_a_running_one(tmp_path: Path
         assert export(centre, tmp_path / "running", film).ok
         centre.ledger.settle()
     assert export_package(paths, recordings=[recording_of(film)], out=tmp_path / "stopped").ok
-    assert tree(tmp_path / "running" / "data") == tree(tmp_path / "stopped" / "data")
+    assert evidence(tmp_path / "running") == evidence(tmp_path / "stopped")
 
 
 def test_what_the_catalogue_does_not_have_yet_is_read_from_the_log(tmp_path: Path, station: FakeStation) -> None:
@@ -426,7 +449,7 @@ def test_a_head_that_too_few_witnesses_cosigned_leads_no_proof(
     docking.says(EventKind.TAGS_SET, [film], tags={"case": "later"})
     (centre.paths.log / "checkpoint").write_bytes(add_signature(note, line))  # the witnesses are behind
     assert export(centre, tmp_path / "behind", film).ok
-    assert tree(tmp_path / "behind/data") == tree(tmp_path / "out/data")
+    assert evidence(tmp_path / "behind") == evidence(tmp_path / "out")
     with pytest.raises(HeadUnwitnessedError):
         export(centre, tmp_path / "later", later)
     assert all(b"\ncosignature=" in path.read_bytes() for path in (tmp_path / "out/data/proofs").glob("*.sigsum"))

@@ -1,10 +1,12 @@
 """`evidock custody export`: what people and programs read of it, and its exit codes."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from evidence_model.ids import AssetId
+from evidence_store import report_font
 from host_io.config import HomePaths
 from operator_cli.progress_line import copy_progress
 from operator_cli.texts import Language, Texts
@@ -37,7 +39,30 @@ def test_programs_get_one_document_and_people_a_line(home: tuple[HomePaths, Asse
     people = evidock(*words, "--out", str(tmp_path / "b"), "--lang", "zh")
     assert people.code == 0
     assert str(tmp_path / "b") in people.out
-    assert answer["manifest_sha256"] in people.out
+    manifests = [hashlib.sha256((tmp_path / name / "manifest-sha256.txt").read_bytes()).hexdigest() for name in "ab"]
+    assert answer["manifest_sha256"] == manifests[0]
+    assert manifests[1] in people.out
+
+
+def test_without_the_font_of_the_reports_nothing_is_written_and_the_cure_is_named(
+    home: tuple[HomePaths, AssetId], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, film = home
+    monkeypatch.setattr(report_font, "FONT_FOLDERS", (tmp_path / "no-fonts",))
+    words = ("--home", str(paths.root), "custody", "export", "--recording", recording_of(film))
+    told = evidock(*words, "--out", str(tmp_path / "a"))
+    assert told.code == 4
+    assert "CLI-200" in told.err
+    assert "sudo apt-get install fonts-wqy-microhei" in told.err
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    [check] = [
+        one
+        for one in evidock("--home", str(paths.root), "doctor", "--json").document["checks"]
+        if one["id"] == "report_font"
+    ]
+    assert (check["verdict"], check["fix"]) == ("warn", "sudo apt-get install fonts-wqy-microhei")
+    monkeypatch.undo()
+    assert evidock(*words, "--out", str(tmp_path / "a")).code == 0
 
 
 def test_damage_is_exit_five_and_nothing_is_there(home: tuple[HomePaths, AssetId], tmp_path: Path) -> None:
