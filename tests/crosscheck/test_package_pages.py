@@ -182,6 +182,10 @@ def lose_file(package: Path) -> None:
     film_of(package).unlink()
 
 
+def flip_report(package: Path) -> None:
+    flip(package / "data" / "report.zh.pdf", 500)
+
+
 def add_file(package: Path) -> None:
     (package / "data" / "extra").write_text("extra")
 
@@ -328,6 +332,7 @@ ATTACKS: list[tuple[int, Callable[[Path], None]]] = [
     (1, swap_key),
     (2, flip_film),
     (2, lose_file),
+    (2, flip_report),
     (2, add_file),
     (2, add_link),
     (2, add_fetch),

@@ -334,6 +334,8 @@ def data_of(story: Story, language: str) -> Mapping[str, Any]:
     return ReportData(story.facts(), report_words(language), find_report_font()).as_json()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_a_package_of_ten_thousand_events_is_set_in_reasonable_time(story: Story) -> None:
     for number in range(2000):
         asset = story.pull(b"film %d" % number, b"DCIM/%04d.MP4" % number)

@@ -1,6 +1,9 @@
 """`evidock custody export`: what people and programs read of it, and its exit codes."""
 
 import hashlib
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,20 @@ def test_programs_get_one_document_and_people_a_line(home: tuple[HomePaths, Asse
     manifests = [hashlib.sha256((tmp_path / name / "manifest-sha256.txt").read_bytes()).hexdigest() for name in "ab"]
     assert answer["manifest_sha256"] == manifests[0]
     assert manifests[1] in people.out
+    for name in ("report.zh.pdf", "report.en.pdf"):
+        assert (tmp_path / "b" / "data" / name).read_bytes().startswith(b"%PDF-1.7")
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs poppler-utils: script/setup --test")
+def test_the_reports_have_the_hours_of_the_home(home: tuple[HomePaths, AssetId], tmp_path: Path) -> None:
+    paths, film = home
+    words = ("--home", str(paths.root), "custody", "export", "--recording", recording_of(film), "--out")
+    assert evidock(*words, str(tmp_path / "a")).code == 0
+    command = ["pdftotext", str(tmp_path / "a" / "data" / "report.en.pdf"), "-"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Asia/Shanghai" in text
+    assert re.search(r"^2026-11-22 09:00:0\d\.000$", text, re.MULTILINE)  # 01:00 UTC
+    assert "+08:00" in text
 
 
 def test_without_the_font_of_the_reports_nothing_is_written_and_the_cure_is_named(
