@@ -5,6 +5,7 @@ log; only the gaps between items are the centre's own reckoning, and are shown a
 nothing from an event is ever pasted into markup.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -58,8 +59,7 @@ class ReportData:
         self._facts = facts
         self._words = words
         self._font = font
-        self._items = facts.contents.items
-        self._events = facts.contents.events
+        self._items, self._events = facts.contents.items, facts.contents.events
         self._numbers = {item.id: number for number, item in enumerate(self._items, start=1)}
         self._digests: dict[AssetId, Digest] = {item.id: item.digest for item in self._items}
         self._about: dict[AssetId, list[EventView]] = {item.id: [] for item in self._items}
@@ -87,12 +87,12 @@ class ReportData:
             "events": [self._event(each) for each in self._events],
             "claims": [[*each] for each in words.page.claims],
             "claims_intro": words.of("claims", "intro", page=words.page.name),
-            "steps": [{"title": step.title, "code": step.code} for step in words.page.steps],
+            "steps": [[step.title, step.code] for step in words.page.steps],
             "steps_intro": words.of("steps", "intro", page=words.page.name),
             "limits": [*words.page.limits],
             "keys_intro": words.of("keys", "intro"),
             "keys": [
-                [words.of("roles", role), self._shown(name), str(KeyId.of(key))]
+                [self._word("roles", role), self._shown(name), str(KeyId.of(key))]
                 for role, name, key in keys_of(self._facts.trust)
             ],
             "terms": [[term, meaning] for term, meaning in words.section("terms").items()],
@@ -165,7 +165,7 @@ class ReportData:
 
     def _tags(self, said: Iterable[PackagedEvent]) -> dict[str, str]:
         """Return the newest value of each tag; an empty one was taken away."""
-        tags: dict[str, str] = {}
+        tags = dict.fromkeys(self._words.section("tags"), "")  # in this order
         for each in said:
             if each.view.kind == EventKind.TAGS_SET.value:
                 words = read.table(each.view.body, "tags")
@@ -320,7 +320,9 @@ class ReportData:
         return f"{text[: most - _KEPT_AT_THE_END]}{count}{text[-_KEPT_AT_THE_END:]}"
 
     def _time(self, at: datetime) -> str:
-        return at.astimezone(self._facts.zone).isoformat(sep=" ", timespec="milliseconds")
+        with contextlib.suppress(OverflowError):  # a clock may say the last hours of the year 9999
+            at = at.astimezone(self._facts.zone)
+        return at.isoformat(sep=" ", timespec="milliseconds")
 
     def _moment(self, view: EventView) -> list[str]:
         """Return what the source's clock said, and below it the zone and how well that clock was kept."""
@@ -329,7 +331,7 @@ class ReportData:
         error = f" ±{reading.error_ms.value} ms" if isinstance(reading.error_ms, Known) else ""
         return [
             at[:_TO_MILLISECONDS],
-            f"{at[_TO_MILLISECONDS:]}  {self._words.of('clocks', reading.source.value)}{error}",
+            f"{at[_TO_MILLISECONDS:]}  {self._word('clocks', reading.source.value)}{error}",
         ]
 
 

@@ -330,6 +330,15 @@ def test_who_says_so_is_told_by_its_level(story: Story, level: ActorLevel) -> No
     assert said[6] == expected[level]
 
 
+def test_a_clock_at_the_end_of_the_calendar_stops_no_report(story: Story) -> None:
+    story.station.now_at = datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC)
+    story.pull(b"film")
+    data = data_of(story, "en")
+    assert data["events"][0][1:3] == ["9999-12-31 23:59:59.000", "+00:00  NTP ±4 ms"]
+    assert data["recordings"][0]["items"][0]["pulled"] == data["events"][0][1:3]
+    assert len(list(render_reports(story.facts(), find_report_font()))) == 2
+
+
 def data_of(story: Story, language: str) -> Mapping[str, Any]:
     return ReportData(story.facts(), report_words(language), find_report_font()).as_json()
 
