@@ -18,6 +18,8 @@ FONT_FILE = "wqy-microhei.ttc"
 INSTALL = "sudo apt-get install fonts-wqy-microhei"
 FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 _MOVE_OTHERS = frozenset({"R", "AL", "AN"})
+_BLANKS = frozenset(" \u3000")
+_FILLER = "\u3164"  # counts as a letter and has no shape
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNICODE_FULL = (3, 10)
 
@@ -68,7 +70,8 @@ def _read(path: Path) -> ReportFont:
 def _is_plain(sign: str) -> bool:
     return (
         unicodedata.category(sign) not in _HIDDEN
-        and (unicodedata.category(sign) != "Zs" or sign in " \u3000")
+        and (unicodedata.category(sign) != "Zs" or sign in _BLANKS)
+        and sign != _FILLER
         and unicodedata.bidirectional(sign) not in _MOVE_OTHERS
     )
 

@@ -304,6 +304,23 @@ def test_hostile_words_show_and_do_nothing(story: Story, tmp_path: Path) -> None
     assert not _runs_over(tmp_path / "report.zh.pdf")
 
 
+@POPPLER
+def test_every_character_that_the_font_has_stands_as_itself(story: Story, tmp_path: Path) -> None:
+    asset = story.pull(b"film")
+    font = find_report_font()
+    signs = sorted(font.drawable)
+    for at in range(0, len(signs), 12_000):
+        parts = ["".join(signs[start : start + 2_000]) for start in range(at, at + 12_000, 2_000)]
+        story.says(EventKind.TAGS_SET, assets=[asset], tags={f"t{at}.{n}": part for n, part in enumerate(parts)})
+    _, pdf = next(iter(render_reports(story.facts(), font)))
+    (tmp_path / "report.pdf").write_bytes(pdf)
+    done = subprocess.run(
+        ["pdftotext", "-raw", str(tmp_path / "report.pdf"), "-"], capture_output=True, text=True, check=True
+    )
+    assert set(signs) - set(done.stdout) <= {"\u3000"}  # a blank at the end of a line
+    assert font.shown("\u3164") == "\\u{3164}", "a letter that nobody sees"
+
+
 def _runs_over(pdf: Path) -> list[str]:
     """Return what stands outside the margins of an A4 page by more than half a Chinese bracket."""
     done = subprocess.run(["pdftotext", "-bbox", str(pdf), "-"], capture_output=True, text=True, check=True)
