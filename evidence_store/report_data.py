@@ -6,7 +6,7 @@ nothing from an event is ever pasted into markup.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
@@ -25,14 +25,17 @@ from evidence_store.own_facts import keys_of
 from evidence_store.package_contents import PackageContents, PackagedItem
 from evidence_store.package_events import PackagedEvent, is_pull_of
 from evidence_store.report_font import ReportFont
-from evidence_store.report_words import ReportWords, reason_words
+from evidence_store.report_words import ReportWords, ranges, reason_words, seconds
 from host_io.trust import Trust
 
 MOST_CHARACTERS = 2500  # of one text; whoever types one has 2000
 _MOST_IN_A_CELL = 600  # of the table of events; notes and tags stand in full with their recording
+_MOST_OF_A_NAME = 1000  # so that it and what stands below it have room on one page
 _KEPT_AT_THE_END = 100
 _MOST_OF_A_SUBJECT = 24
 _TO_MILLISECONDS = len("2026-11-22 09:00:05.000")
+_INSTANTS = frozenset({"docked_at", "from", "from_at", "spoken_at", "until", "until_at", "verified_at"})
+_WORDS_FOR = {"mark": "marks", "role": "roles"}
 _LABELS = ("cover", "sections", "recording", "events", "claims", "keys")
 _SAID_OF_RECORDINGS = {EventKind.TAGS_SET.value, EventKind.NOTE_INTERRUPTION.value, EventKind.RECORDING_MARKED.value}
 
@@ -85,17 +88,17 @@ class ReportData:
             "cover": list(self._cover()),
             "recordings": [self._recording(each) for each in dict.fromkeys(item.recording for item in self._items)],
             "events": [self._event(each) for each in self._events],
-            "claims": [[*each] for each in words.page.claims],
+            "claims": words.page.claims,
             "claims_intro": words.of("claims", "intro", page=words.page.name),
             "steps": [[step.title, step.code] for step in words.page.steps],
             "steps_intro": words.of("steps", "intro", page=words.page.name),
-            "limits": [*words.page.limits],
+            "limits": words.page.limits,
             "keys_intro": words.of("keys", "intro"),
             "keys": [
                 [self._word("roles", role), self._shown(name), str(KeyId.of(key))]
                 for role, name, key in keys_of(self._facts.trust)
             ],
-            "terms": [[term, meaning] for term, meaning in words.section("terms").items()],
+            "terms": list(words.section("terms").items()),
             "certificate": self._certificate(),
         }
 
@@ -127,7 +130,11 @@ class ReportData:
             "head": str(self._head.size),
             "root": self._head.root.hex(),
             "witnesses": self._witnesses(),
-            "rule": facts.trust.witnesses.text().strip().rpartition("\n")[2],
+            "rule": words.listed(
+                self._shown(line)
+                for line in facts.trust.witnesses.text().splitlines()
+                if not line.startswith("witness ")
+            ),
         }
         yield from ([words.of("facts", name), value] for name, value in rows.items())
 
@@ -198,7 +205,7 @@ class ReportData:
             numbers = {name: self._numbers.get(AssetId(str(details.get(name))), "–") for name in ("after", "before")}
             parts.append(words.of("recording", "between", **numbers))
             if length_ms := details.get("length_ms"):
-                parts.append(words.of("recording", "length", seconds=_seconds(int(length_ms))))
+                parts.append(words.of("recording", "length", seconds=seconds(int(length_ms))))
             if first := details.get("first"):
                 parts.append(words.of("recording", "missing", first=first, last=details.get("last")))
         return words.listed(parts)
@@ -210,7 +217,7 @@ class ReportData:
         interval = self._facts.intervals.get(item.id)
         return {
             "number": str(self._numbers[item.id]),
-            "name": self._cut(self._font.shown_name(item.raw_path)),
+            "name": self._cut(self._font.shown_name(item.raw_path), most=_MOST_OF_A_NAME),
             "recorder": self._shown(read.text(body, "recorder") or self._words.word("unknown")),
             "station": self._shown(item.station),
             "size": str(item.size_bytes),
@@ -226,16 +233,16 @@ class ReportData:
         for view in about:
             start_at, length = read.instant(view.body, "start_at"), read.number(view.body, "duration_ms")
             if view.kind == EventKind.FOOTAGE_REREAD.value and start_at is not None and length is not None:
-                yield self._words.of("recording", "recorded", start=self._time(start_at), seconds=_seconds(length))
+                yield self._words.of("recording", "recorded", start=self._time(start_at), seconds=seconds(length))
                 break
         if read.flag(body, "locked"):
             yield self._words.of("recording", "locked")
         listed = read.number(body, "listed_size_bytes")
         if listed is not None and listed != item.size_bytes:
             yield self._words.of("recording", "listed", count=listed)
-        holes = body.get("holes")
-        if isinstance(holes, list | tuple) and holes:
-            yield self._words.of("recording", "holes", count=len(holes))
+        holes = read.table(body, "holes")
+        if count := read.number(holes, "count"):
+            yield self._words.of("recording", "holes", count=count, size=read.number(holes, "size_bytes"))
 
     # ---------------------------------------------------------------------------------------------- events
 
@@ -255,7 +262,7 @@ class ReportData:
         assets = read.assets(view.body, "assets") or ([view.asset.id] if view.asset is not None else [])
         numbers = sorted(self._numbers[each] for each in assets if each in self._numbers)
         if numbers:
-            return self._words.word("numbers", numbers=_ranges(numbers))
+            return self._words.word("numbers", numbers=ranges(numbers))
         name = self._shown(view.subject.name)
         return name if len(name) <= _MOST_OF_A_SUBJECT else f"{name[: _MOST_OF_A_SUBJECT - 1]}…"
 
@@ -280,15 +287,16 @@ class ReportData:
             return self._words.of("words", str(value).lower())
         if name == "tags" and isinstance(value, Mapping):
             return self._words.listed(
-                f"{self._word('tags', tag)} {self._value(tag, each)}" for tag, each in value.items()
+                f"{self._word('tags', tag)} {self._shown(str(each))}" for tag, each in value.items()
             )
         if not isinstance(value, str):
             return self._shown(str(value))
         if name == "reason" and value in (reasons := reason_words(self._words.language)):
             return reasons[value]
-        at = read.instant({name: value}, name)
-        known = {"mark": "marks", "role": "roles"}.get(name)
-        return self._time(at) if at is not None else self._word(known, value) if known else self._shown(value)
+        if name in _WORDS_FOR:
+            return self._word(_WORDS_FOR[name], value)
+        at = read.instant({name: value}, name) if name in _INSTANTS else None
+        return self._shown(value) if at is None else self._time(at)
 
     # ---------------------------------------------------------------------------------------------- the rest
 
@@ -316,8 +324,7 @@ class ReportData:
     def _cut(self, text: str, most: int = MOST_CHARACTERS) -> str:
         if len(text) <= most:
             return text
-        count = self._words.word("cut", count=len(text))
-        return f"{text[: most - _KEPT_AT_THE_END]}{count}{text[-_KEPT_AT_THE_END:]}"
+        return f"{text[: most - _KEPT_AT_THE_END]}{self._words.word('cut')}{text[-_KEPT_AT_THE_END:]}"
 
     def _time(self, at: datetime) -> str:
         with contextlib.suppress(OverflowError):  # a clock may say the last hours of the year 9999
@@ -333,18 +340,3 @@ class ReportData:
             at[:_TO_MILLISECONDS],
             f"{at[_TO_MILLISECONDS:]}  {self._word('clocks', reading.source.value)}{error}",
         ]
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Return 1–4, 7 of a sorted list."""
-    parts: list[list[int]] = []
-    for each in numbers:
-        if parts and each == parts[-1][-1] + 1:
-            parts[-1] = [parts[-1][0], each]
-        else:
-            parts.append([each, each])
-    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in parts)

@@ -102,6 +102,22 @@ def runs(text: str) -> Runs:
     return tuple(_runs(text))
 
 
+def seconds(milliseconds: int) -> str:
+    """Return 60.000."""
+    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return 1–4, 7 of sorted numbers."""
+    parts: list[list[int]] = []
+    for each in numbers:
+        if parts and each == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], each]
+        else:
+            parts.append([each, each])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in parts)
+
+
 def _runs(text: str) -> Iterator[tuple[str, str]]:
     at = 0
     for match in _PIECE.finditer(text):

@@ -43,6 +43,7 @@ from tests.packages import HOSTILE_NAMES
 MADE_AT = datetime(2026, 11, 28, 1, 2, 3, 456000, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 ID = EventId("01a22064-86e9-7949-a6f3-eff9b7e15d04")
+HOLES = {"count": "2", "size_bytes": "1024", "retries": "9", "ranges": [["0", "512"], ["4096", "512"]]}
 POPPLER = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs poppler-utils: script/setup --test")
 
 
@@ -70,8 +71,8 @@ class Story:
             size_bytes=len(content),
         )
         self.items.append(item)
-        more = {} if listed is None else {"listed_size_bytes": str(listed)}
-        self._take(self.station.pulls(content, path=path, locked=locked, **more))
+        more: dict[str, Json] = {} if listed is None else {"listed_size_bytes": str(listed), "holes": HOLES}
+        self._take(self.station.pulls(content, path=path, locked=locked, **more))  # type: ignore[arg-type]
         return asset
 
     def says(self, kind: EventKind, **body: Json) -> None:
@@ -217,6 +218,7 @@ def test_both_reports_say_everything_that_was_signed(story: Story, tmp_path: Pat
             "page 1 of",
             "locked on the recorder",
             "listed with 5 bytes",
+            "2 places of 1024 bytes",
             "not before",
         ],
     }
@@ -252,7 +254,7 @@ def test_an_empty_package_of_one_event_says_what_there_is_not(story: Story, tmp_
     texts = texts_of(story.facts(), tmp_path)
     for words in (
         "无：本单位尚无审批",
-        "无：本单位没有见证方",
+        "无：没有见证方联署",
         "未写明",
         "没有得到证明的时间区间",
         "案号；当事人；承办人；活动；地点",
@@ -260,7 +262,7 @@ def test_an_empty_package_of_one_event_says_what_there_is_not(story: Story, tmp_
         assert words in bare(texts["zh"])
     for words in (
         "none: this site has no approvals yet",
-        "no witnesses",
+        "no witness cosigned",
         "not stated",
         "no interval of time is proved",
     ):
@@ -272,6 +274,7 @@ HOSTILE_WORDS = {
     "party": "*bold* _it_ $x^2$ `raw` <label> @ref #panic(1) https://x.example // /* ] ) } \\ \\u{202e}",
     "handler": "a\u202eb\u2066c\u200bd\ufeffe\x00\x1b[2J\u2028f",
     "place": "x" * 10_000,
+    "own": "2026-11-22T01:00:00.000Z",
     "activity": "\U0001f600 བོད 䶮 \ue000 ئۇ \u0301" + "。" * 300,
 }
 
@@ -280,6 +283,7 @@ HOSTILE_WORDS = {
 def test_hostile_words_show_and_do_nothing(story: Story, tmp_path: Path) -> None:
     assets = [story.pull(b"x" * n, name) for n, name in enumerate(HOSTILE_NAMES)]
     story.pull(b"long", b"DCIM/" + b"n" * 10_000)
+    story.pull(b"wide", "名".encode() * 5_000)
     story.says(EventKind.TAGS_SET, assets=assets[:1], tags=HOSTILE_WORDS, typed_by="\u202e#x")
     texts = texts_of(story.facts(recipient="\u202e*to*\n", basis="#b"), tmp_path)
     for text in texts.values():
@@ -290,6 +294,7 @@ def test_hostile_words_show_and_do_nothing(story: Story, tmp_path: Path) -> None
             "a\\u{202e}b\\u{2066}c\\u{200b}d\\u{feff}e\\u{0}\\u{1b}[2J\\u{2028}f",
             "\\u{1f600}\\u{f56}\\u{f7c}\\u{f51}\\u{4dae}\\u{e000}\\u{626}\\u{6c7}",
             "\\u{202e}*to*\\u{a}",
+            "2026-11-22T01:00:00.000Z",
             "DCIM/\\u{202e}gnp.mp4",
             "DCIM/a\\u{a}b\\u{d}.mp4",
             "DCIM/\\xff\\xfe.mp4",
@@ -297,9 +302,10 @@ def test_hostile_words_show_and_do_nothing(story: Story, tmp_path: Path) -> None
         ):
             assert words in found, words
         assert 2400 < text.count("x") < 5000, "long words are cut, and say so"
+        assert all(item.digest.hex in found for item in story.items), "a long name pushes nothing off the page"
         hidden = {sign for sign in text if unicodedata.category(sign) in {"Cf", "Cc", "Co", "Cn"}}
         assert hidden <= {"\n", "\f"}
-    assert "共10000个字符" in bare(texts["zh"])
+    assert "此处略去" in bare(texts["zh"])
     assert not _runs_over(tmp_path / "report.en.pdf")
     assert not _runs_over(tmp_path / "report.zh.pdf")
 
