@@ -15,13 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from bench.bench_home import evidock, scratch, wait_until
 from bench.figure import Figure
 from chain_of_custody.envelope import to_wire
 from chain_of_custody.event import Actor, Subject
+from chain_of_custody.trust_draft import next_document, with_policy
 from chain_of_custody.witness_policy import NO_WITNESSES, Group, WitnessPolicy
 from evidence_model.events import ActorKind, ActorLevel, EventKind
 from evidence_model.ids import SourceId, source_id
@@ -34,8 +34,9 @@ from host_io.config import HomeConfig, HomePaths, read_config
 from host_io.keys import make_secret, read_signing_key
 from host_io.mqtt import MqttLink
 from host_io.signed_journal import NewFact, SignedJournal, journal_schema
-from host_io.trust import read_trust, station_key_path, station_witness, write_trust
+from host_io.trust import read_trust, station_key_path, station_witness
 from host_io.witness_state import make_witness
+from operator_cli.trust_changes import change_trust
 
 EVENTS = 30_000
 WINDOW = 700
@@ -111,7 +112,7 @@ def _name_witnesses(paths: HomePaths, config: HomeConfig, count: int) -> list[So
         policy = WitnessPolicy(witnesses=seats, groups=(Group("most", QUORUM, tuple(names)),), quorum="most")
     for name in names:
         make_secret(secret_path(paths, station_user(name)))
-    write_trust(paths.trust, replace(read_trust(paths.trust), witnesses=policy))
+    change_trust(paths, with_policy(next_document(read_trust(paths.trust), size=0), policy))
     return names
 
 

@@ -13,6 +13,7 @@ from chain_of_custody.errors import LogDamagedError, TileRejectedError
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, decode_bundle, parse_path, tile_hashes
 from chain_of_custody.tree import leaf_hash
+from chain_of_custody.trust_entries import TrustedSource
 from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
 
@@ -29,12 +30,14 @@ def audit_log(
     read_bundle: OptionalBundleReader,
     envelopes: Iterable[tuple[str, bytes]],
     keys: Mapping[KeyId, Verifier],
+    sources: Mapping[KeyId, TrustedSource] | None = None,
     listing: Iterable[str] = (),
 ) -> Iterator[Finding]:
     """Yield everything that is wrong with a log on disc.
 
     `read_tile` and `read_bundle` return None for a file that is not there. `envelopes` are all files of the envelope
-    store, in any order, as (name, bytes). `keys` are all signers ever known. `listing` are the paths found below
+    store, in any order, as (name, bytes). `keys` are all signers ever known, `sources` who they are and in which range
+    of the log they count (None: not known, so that is not looked at). `listing` are the paths found below
     `tile/`, relative to the log; what is not below `tile/` is left to the caller.
 
     A checkpoint that does not verify leaves nothing to compare with, so it is then the only finding.
@@ -56,7 +59,7 @@ def audit_log(
     for address in older:
         if not _begins(address, contents, read_tile, read_bundle):
             yield Finding(PARTIAL_ALTERED, Severity.DAMAGE, address.path)
-    yield from audit_events(contents.entries, envelopes=envelopes, keys=keys)
+    yield from audit_events(contents.entries, envelopes=envelopes, keys=keys, sources=sources)
 
 
 def _place(path: str, size: int, older: list[Tile | Bundle]) -> Finding | None:

@@ -15,6 +15,7 @@ from chain_of_custody.errors import LeafRejectedError
 from chain_of_custody.event import AssetLink, EventView, SourceLink, parse_event
 from chain_of_custody.leaf import Leaf, verify_leaf_signature
 from chain_of_custody.signatures import KeyId, Verifier
+from chain_of_custody.trust_entries import Standing, TrustedSource
 from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, EventId
@@ -39,6 +40,8 @@ ASSET_GAP = "COC-133"
 ASSET_BROKEN = "COC-134"
 ASSET_REPEATED = "COC-135"
 KEY_NAMES_TWO_SOURCES = "COC-136"
+KEY_OUT_OF_RANGE = "COC-155"
+KEY_SUSPECT = "COC-156"
 
 _NAME_SUFFIX = ".dsse.json"
 _SOURCE_CODES = {LinkPlace.AHEAD: SOURCE_GAP, LinkPlace.BROKEN: SOURCE_BROKEN, LinkPlace.BEHIND: SOURCE_REPEATED}
@@ -80,8 +83,10 @@ def audit_events(
     *,
     envelopes: Iterable[tuple[str, bytes]],
     keys: Mapping[KeyId, Verifier],
+    sources: Mapping[KeyId, TrustedSource] | None = None,
 ) -> Iterator[Finding]:
     """Yield everything wrong with leaves, envelopes and chains; `entries` are the log's, None where unreadable."""
+    owners = {key_id.digest: source for key_id, source in (sources or {}).items()}
     leaves = _Leaves()
     yield from _audit_leaves(entries, leaves, keys)
     for name, raw in envelopes:
@@ -91,7 +96,8 @@ def audit_events(
             details = {"checksum": leaves.leaf_at[index].checksum.hex()}
             yield Finding(ENVELOPE_MISSING, Severity.DAMAGE, f"entry {index}", details)
     yield from _audit_strays(leaves)
-    yield from _audit_chains(leaves)
+    yield from _audit_ranges(leaves, owners)
+    yield from _audit_chains(leaves, owners)
 
 
 def _audit_leaves(
@@ -175,7 +181,24 @@ def _audit_signatures(
         yield Finding(SOURCE_DID_NOT_SIGN, Severity.FAULT, name, {**entry, "key": leaf.key_hash.hex()})
 
 
-def _audit_chains(leaves: _Leaves) -> Iterator[Finding]:
+def _audit_ranges(leaves: _Leaves, owners: Mapping[bytes, TrustedSource]) -> Iterator[Finding]:
+    """Yield the entries whose key does not count at their place: before its enrolment, or from its revocation on."""
+    for index, leaf in leaves.leaf_at.items():
+        owner = owners.get(leaf.key_hash)
+        if owner is None:
+            continue  # told with the leaf, if keys are known at all
+        details = {"key": leaf.key_hash.hex(), "source": owner.id}
+        match owner.standing(index):
+            case Standing.OUTSIDE:
+                yield Finding(KEY_OUT_OF_RANGE, Severity.FAULT, f"entry {index}", details)
+            case Standing.SUSPECT:
+                yield Finding(KEY_SUSPECT, Severity.FAULT, f"entry {index}", details)
+            case Standing.GOOD:
+                continue
+
+
+def _audit_chains(leaves: _Leaves, owners: Mapping[bytes, TrustedSource]) -> Iterator[Finding]:
+    """Yield breaks in the chains: of a source, whose key may have been replaced, else of a key."""
     sources: dict[bytes, _Chain] = {}
     assets: dict[tuple[bytes, AssetId], _Chain] = {}
     names: dict[bytes, str] = {}
@@ -183,7 +206,8 @@ def _audit_chains(leaves: _Leaves) -> Iterator[Finding]:
     lost = {leaf.checksum for index, leaf in leaves.leaf_at.items() if index not in leaves.event_at}
     lost_count: dict[bytes, int] = {}
     for index in sorted(leaves.leaf_at):
-        key = leaves.leaf_at[index].key_hash
+        owner = owners.get(leaves.leaf_at[index].key_hash)
+        key = leaves.leaf_at[index].key_hash if owner is None else owner.id.encode()
         event = leaves.event_at.get(index)
         if event is None:
             is_repetition = leaves.index_of[leaves.leaf_at[index].checksum] != index
@@ -193,9 +217,9 @@ def _audit_chains(leaves: _Leaves) -> Iterator[Finding]:
         first = ids.setdefault(event.event_id, index)
         if first != index:
             yield Finding(EVENT_ID_REPEATED, Severity.FAULT, subject, {"first": f"entry {first}", "id": event.event_id})
-        name = names.setdefault(key, event.source.id)
+        name = names.setdefault(key, event.source.id if owner is None else owner.id)
         if name != event.source.id:
-            details = {"key": key.hex(), "sources": f"{name},{event.source.id}"}
+            details = {"key": leaves.leaf_at[index].key_hash.hex(), "sources": f"{name},{event.source.id}"}
             yield Finding(KEY_NAMES_TWO_SOURCES, Severity.FAULT, subject, details)
         links: list[tuple[_Chain, SourceLink | AssetLink, Mapping[LinkPlace, str]]] = [
             (sources.setdefault(key, _Chain()), event.source, _SOURCE_CODES)

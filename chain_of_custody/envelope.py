@@ -89,8 +89,12 @@ def envelope_checksum(raw: bytes) -> bytes:
     return sha256(sha256(raw).digest()).digest()
 
 
-def make_envelope(statement: bytes, signers: Sequence[Signer], payload_type: str = PAYLOAD_TYPE) -> bytes:
+def make_envelope(
+    statement: bytes, signers: Sequence[Signer], payload_type: str = PAYLOAD_TYPE, *, limit: int = MAX_ENVELOPE_BYTES
+) -> bytes:
     """Return the envelope of a statement signed by all `signers`; the same input gives the same bytes.
+
+    `limit` is for what is no event; an event has at most 60 KiB.
 
     Raises:
         EnvelopeRejectedError: no signer, one key twice, or larger than an envelope may be.
@@ -100,19 +104,19 @@ def make_envelope(statement: bytes, signers: Sequence[Signer], payload_type: str
     members = ",".join(f'{{"keyid":"{key_id}","sig":"{signature}"}}' for key_id, signature in signatures)
     text = f'{{"payload":"{encode_base64(statement)}","payloadType":"{payload_type}","signatures":[{members}]}}'
     raw = text.encode()
-    parse_envelope(raw)
+    parse_envelope(raw, limit=limit)
     return raw
 
 
-def parse_envelope(raw: bytes) -> Envelope:
+def parse_envelope(raw: bytes, *, limit: int = MAX_ENVELOPE_BYTES) -> Envelope:
     """Read an envelope; nothing is verified yet.
 
     Raises:
-        EnvelopeTooLargeError: over 60 KiB.
+        EnvelopeTooLargeError: over `limit`, which for events is 60 KiB.
         EnvelopeRejectedError: not the one form that is described above.
     """
-    if len(raw) > MAX_ENVELOPE_BYTES:
-        raise EnvelopeTooLargeError(f"an envelope of {len(raw)} bytes; at most {MAX_ENVELOPE_BYTES} are accepted")
+    if len(raw) > limit:
+        raise EnvelopeTooLargeError(f"an envelope of {len(raw)} bytes; at most {limit} are accepted")
     match = _ENVELOPE.fullmatch(raw)
     if match is None:
         raise EnvelopeRejectedError(f"not an envelope: {_why(raw)}")

@@ -299,3 +299,36 @@ class RefusalRejectedError(RefusedError):
     """The bytes are not a refusal by the centre we trust; nothing is believed from them."""
 
     code = "COC-090"
+
+
+# Who may change what is trusted
+
+
+class TrustRejectedError(RefusedError):
+    """The bytes are no trust document in its one form, or it breaks a rule."""
+
+    code = "COC-150"
+
+
+class RootSignaturesMissingError(RefusedError):
+    """Too few roots signed a trust document: of its own, or of the one before it."""
+
+    code = "COC-151"
+
+
+class RootOrderError(RefusedError):
+    """A trust document does not follow the one that is trusted: its number or the digest before it is another."""
+
+    code = "COC-152"
+
+
+class RootChangeRejectedError(RefusedError):
+    """A trust document takes back what an earlier one wrote."""
+
+    code = "COC-153"
+
+
+class PossessionUnprovedError(TrustRejectedError):
+    """A key is to be enrolled of which nobody showed that its holder has it."""
+
+    code = "COC-154"

@@ -21,6 +21,7 @@ class EventKind(Enum):
     RECONCILIATION_DONE = "reconciliation.done"
     KEY_ENROLLED = "key.enrolled"
     KEY_REVOKED = "key.revoked"
+    TRUST_CHANGED = "trust.changed"
 
 
 class ActorKind(Enum):

@@ -239,6 +239,7 @@ CENTRE_ALONE = frozenset(
         EventKind.RECONCILIATION_DONE,
         EventKind.KEY_ENROLLED,
         EventKind.KEY_REVOKED,
+        EventKind.TRUST_CHANGED,
     )
 )
 """Kinds that change something only when the centre says them; anybody else's are in the log and change nothing."""

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import Enum
 from importlib import resources
 
+from chain_of_custody.envelope import parse_envelope
+from chain_of_custody.event import parse_event
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId
 from evidence_model.instants import Clock, from_unix_ms, unix_ms
@@ -104,6 +106,11 @@ class CentreBook:
         """Say whether the centre signed an event of this kind about this item, logged or not yet."""
         query = "select 1 from envelope where asset_id = ? and kind = ?"
         return self._db.execute(query, (asset, kind)).fetchone() is not None
+
+    def subjects_of(self, kind: str) -> set[bytes]:
+        """Return the digests of what the centre signed events of this kind about, logged or not yet."""
+        rows = self._db.execute("select raw from envelope where kind = ?", (kind,))
+        return {parse_event(parse_envelope(row["raw"])).subject.sha256 for row in rows}
 
 
 def moments(db: sqlite3.Connection) -> dict[Moment, datetime]:

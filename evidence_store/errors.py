@@ -74,6 +74,12 @@ class WrongKeyError(MessageRefusedError):
     code = "STO-012"
 
 
+class KeyRevokedError(MessageRefusedError):
+    """The station's key was revoked, and no other is enrolled for it."""
+
+    code = "STO-140"
+
+
 class LeafSignatureWrongError(MessageRefusedError):
     """The log leaf's signature is not the source's."""
 

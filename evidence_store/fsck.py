@@ -223,7 +223,7 @@ class _Verification:
             return None
         check = LogCheck(self._paths.log, log_key, self._trust.verifiers(), self._is_running)
         if self._trust.trust is not None:
-            check.witnesses = self._trust.trust.witnesses
+            check.trust = self._trust.trust
         private = self._trust.private.get(("log", ""))
         if private is not None and private != log_key and not check.is_signed_by_its_key():
             check.log_key = private  # trust.json names another key, and is reported for it

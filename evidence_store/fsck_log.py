@@ -18,7 +18,8 @@ from chain_of_custody.sequence import sequence
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
 from chain_of_custody.tree import HASH_BYTES, CompactRange
-from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy, cosigners_of
+from chain_of_custody.trust_document import Trust
+from chain_of_custody.witness_policy import NO_WITNESSES, cosigners_of
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_store.errors import LogFileMissingError, LogRecordMissingError, LogSetBackError, StageDamagedError
@@ -51,7 +52,7 @@ class LogCheck:
     is_empty: bool = False  # nothing was ever logged here, or all of it is gone
     head: Checkpoint | None = None
     shown: Checkpoint | None = None
-    witnesses: WitnessPolicy = NO_WITNESSES
+    trust: Trust | None = None
     unreadable: dict[Path, str] = field(default_factory=dict)  # why a file that is there does not give its bytes
     _overlay: dict[str, bytes] = field(default_factory=dict)
     _staged: dict[bytes, LogEntry] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class LogCheck:
         self._replay(stages)
         if (self._overlay or self._staged) and not self.is_running:
             yield Finding(HALF_WAY, Severity.NOTE, "log", {"size": str(self.size)})
-        if public is not None and self.shown is not None and self.shown.size and self.witnesses.needs_witnesses:
+        if public is not None and self.shown is not None and self.shown.size and self._needs_witnesses:
             yield from self._check_shown(self.shown, public)
         newer = self._newer_checksums()
         yield from audit_log(
@@ -101,6 +102,7 @@ class LogCheck:
             read_bundle=self._read_bundle,
             envelopes=self.facts.watch(self._envelopes(names, newer)),
             keys=self.keys,
+            sources=self.trust.by_key() if self.trust is not None else None,
             listing=[path for path in listing if self._is_of_size(path)],
         )
 
@@ -158,8 +160,8 @@ class LogCheck:
             why = "it is not there" if public is None else why_public
             findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", {"why": why}))
         if signed_head and public_head and signed != public:
-            may_be_behind = self.witnesses.needs_witnesses or self._may_be_half_way()
-            is_same = self.witnesses.needs_witnesses and public_head == signed_head  # with cosignatures
+            may_be_behind = self._needs_witnesses or self._may_be_half_way()
+            is_same = self._needs_witnesses and public_head == signed_head  # with cosignatures
             if not is_same and not (public_head.size < signed_head.size and may_be_behind):
                 details = {"signed": str(signed_head.size), "public": str(public_head.size)}
                 findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", details))
@@ -170,14 +172,19 @@ class LogCheck:
             return signed
         return public if public_head is not None else None
 
+    @property
+    def _needs_witnesses(self) -> bool:
+        return self.trust is not None and any(each.policy.needs_witnesses for each in self.trust.policies)
+
     def _check_shown(self, shown: Checkpoint, note: bytes) -> Iterator[Finding]:
         """Yield what is wrong with a checkpoint that witnesses have cosigned: it may be behind, never beside."""
+        witnesses = self.trust.witnesses_at(shown.size) if self.trust is not None else NO_WITNESSES
         try:
-            is_met = self.witnesses.is_met_by(cosigners_of(note, self.witnesses))
+            is_met = witnesses.is_met_by(cosigners_of(note, witnesses))
         except RefusedError:
             is_met = False
         if not is_met:
-            details = {"quorum": self.witnesses.quorum}
+            details = {"quorum": witnesses.quorum}
             yield Finding(QUORUM_NOT_MET, Severity.DAMAGE, "log/checkpoint", details)
         if shown.size < self.size and self.root_at(shown.size) != shown.root:
             details = {"signed": str(self.size), "public": str(shown.size)}

@@ -9,13 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_of_custody.signatures import KeyId, Verifier, verifier_for
+from chain_of_custody.trust_entries import SourceRole
 from evidence_model.errors import EvidockError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_store.fsck_facts import LogFacts
+from evidence_store.own_facts import keys_of
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
-from host_io.trust import Trust, TrustMissingError, centre_key_path, log_key_path, read_trust, station_key_path
+from host_io.trust import (
+    RootsDamagedError,
+    Trust,
+    TrustMissingError,
+    centre_key_path,
+    check_home_roots,
+    log_key_path,
+    read_trust,
+    station_key_path,
+)
 
 TRUST_AND_KEYS_DIFFER = "STO-064"
 TRUST_AND_LOG_DIFFER = "STO-065"
@@ -41,6 +52,8 @@ class TrustCheck:
             self.is_missing = True
         except EvidockError as error:
             self.findings.append(Finding(error.code, Severity.DAMAGE, "trust.json", {"why": str(error)[:300]}))
+        else:
+            self._check_roots(self.trust)
         owners = {("log", ""), ("centre", ""), *self.signers}
         if self.paths.keys.is_dir():
             owners |= {
@@ -61,9 +74,19 @@ class TrustCheck:
                 details = {"why": str(error)[:300]}
                 self.findings.append(Finding(KEY_FILE_WRONG, Severity.DAMAGE, f"keys/{path.name}", details))
 
+    def _check_roots(self, trust: Trust) -> None:
+        """Note it if nobody signed for trust.json; a station may have but that file, brought by hand."""
+        if ("log", "") not in self.signers and not self.paths.trust_roots.exists():
+            return
+        try:
+            check_home_roots(self.paths, trust)
+        except RootsDamagedError as error:
+            self.findings.append(Finding(error.code, Severity.DAMAGE, "trust.json", {"why": str(error)[:300]}))
+
     def centre_key_ids(self) -> frozenset[str]:
         """Return the ids of the keys that are the centre's by this home's own word."""
-        keys = [self.private.get(("centre", "")), self.trust.centre.key if self.trust else None]
+        trusted = self.trust.sources if self.trust else ()
+        keys = [self.private.get(("centre", "")), *(each.key for each in trusted if each.role is SourceRole.CENTRE)]
         return frozenset(KeyId.of(key).text for key in keys if key is not None)
 
     @property
@@ -77,9 +100,9 @@ class TrustCheck:
         return self.trust.centre.key if self.trust else self.private.get(("centre", ""))
 
     def verifiers(self) -> Mapping[KeyId, Verifier]:
-        """Return everybody who may sign: the trusted keys, or what the private ones tell if there is no trust file."""
+        """Return all who ever signed: the trusted keys, or what the private ones tell if there is no trust file."""
         if self.trust is not None:
-            return self.trust.verifiers()
+            return self.trust.all_verifiers()
         found = [verifier_for(key) for (role, _), key in self.private.items() if role != "log"]
         return {verifier.key_id: verifier for verifier in found}
 
@@ -88,26 +111,31 @@ class TrustCheck:
         yield from self.findings
         if self.trust is None:
             return
-        for role, name, key in _keys_of(self.trust):
-            private = self.private.get((role, name if role == "station" else ""))
-            enrolled = facts.enrolled.get((role, name))
-            yield from self._compare(role, name, key, private, enrolled)
+        yield from self._compare("log", self.trust.site, self.trust.log_key, facts, is_first=len(self.trust.logs) == 1)
+        known: set[SourceId] = set()
+        for source in self.trust.sources:
+            if source.is_in_force:
+                is_first = source.id not in known
+                yield from self._compare(source.role.value, source.id, source.key, facts, is_first=is_first)
+            known.add(source.id)
 
     def _key_path(self, role: str, name: str) -> Path:
         if role == "station":
             return station_key_path(self.paths, SourceId(name))
         return log_key_path(self.paths) if role == "log" else centre_key_path(self.paths)
 
-    def _compare(
-        self, role: str, name: str, key: bytes, private: bytes | None, enrolled: set[str] | None
-    ) -> Iterator[Finding]:
+    def _compare(self, role: str, name: SourceId, key: bytes, facts: LogFacts, *, is_first: bool) -> Iterator[Finding]:
+        """Compare a key with its file and with the log, which hears of a replaced key when the store runs next."""
         subject = f"{role}/{name}"
+        private = self.private.get((role, name if role == "station" else ""))
+        enrolled = facts.enrolled.get((role, name))
         is_enrolled = enrolled is not None and key.hex() in enrolled
         if private is not None and private != key:
             wrong = "keys" if is_enrolled else "trust.json"
             yield Finding(TRUST_AND_KEYS_DIFFER, Severity.DAMAGE, wrong, {"of": subject})
         if enrolled is not None and not is_enrolled:
-            yield Finding(TRUST_AND_LOG_DIFFER, Severity.DAMAGE, "trust.json", {"of": subject})
+            severity = Severity.DAMAGE if is_first else Severity.NOTE
+            yield Finding(TRUST_AND_LOG_DIFFER, severity, "trust.json", {"of": subject})
 
 
 def check_names(check: TrustCheck, facts: LogFacts) -> Iterator[Finding]:
@@ -118,16 +146,9 @@ def check_names(check: TrustCheck, facts: LogFacts) -> Iterator[Finding]:
     for (_, enrolled_name), enrolled_keys in facts.enrolled.items():
         for enrolled_key in enrolled_keys:
             names_of.setdefault(enrolled_key, set()).add(enrolled_name)
-    for role, name, key in _keys_of(check.trust):
+    for role, name, key in keys_of(check.trust):
         known = names_of.get(key.hex(), set())
         if (role, name) in facts.enrolled or name in known:
             continue
         severity = Severity.DAMAGE if known else Severity.NOTE  # a new one is enrolled when the store runs next
         yield Finding(TRUST_AND_LOG_DIFFER, severity, "trust.json", {"of": f"{role}/{name}"})
-
-
-def _keys_of(trust: Trust) -> Iterator[tuple[str, SourceId, bytes]]:
-    yield "log", trust.site, trust.log_key
-    yield "centre", trust.centre.id, trust.centre.key
-    for station in trust.stations:
-        yield "station", station.id, station.key

@@ -42,7 +42,7 @@ from host_io.mqtt import LinkState, MqttLink
 from host_io.notify import Notifier
 from host_io.signed_journal import SignedJournal
 from host_io.sqlite import DatabaseDamagedError
-from host_io.trust import centre_key_path, log_key_path, read_trust
+from host_io.trust import centre_key_path, check_home_roots, log_key_path, read_trust
 
 _LOG = logging.getLogger(__name__)
 _EXAMINERS = 2
@@ -83,6 +83,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         stack.enter_context(store_lock(paths))
         notifier = Notifier(dict(os.environ))
         trust = read_trust(paths.trust)
+        check_home_roots(paths, trust)
         log_signer = read_signing_key(log_key_path(paths))
         signer = read_signing_key(centre_key_path(paths))
         if (log_signer.public_key, signer.public_key) != (trust.log_key, trust.centre.key):
@@ -139,7 +140,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             outlet=Outlet(link, trust.site, ask_outside=outside.ask),
             clock=clock,
             notifier=notifier,
-            reload_trust=TrustReloader(paths.trust, sequencer, book).look,
+            reload_trust=TrustReloader(paths, sequencer, book).look,
         )
         keeper = Housekeeper(
             paths,

@@ -11,7 +11,7 @@ from evidence_model.instants import wire_instant
 from evidence_model.messages import BlobRef, BlobRole
 from evidence_store.catalogue import UnsaidItem
 from host_io.signed_journal import NewFact
-from host_io.trust import Trust
+from host_io.trust import Trust, TrustedSource
 
 
 def centre_actor(centre: SourceId) -> Actor:
@@ -39,11 +39,46 @@ def store_received(item: UnsaidItem, centre: SourceId) -> NewFact:
 
 
 def keys_of(trust: Trust) -> Iterator[tuple[str, str, bytes]]:
-    """Yield role, name and public key of everybody in a trust file."""
-    yield "log", trust.site, trust.log_key
-    yield "centre", trust.centre.id, trust.centre.key
-    for station in trust.stations:
-        yield "station", station.id, station.key
+    """Yield role, name and public key of everybody who signs or signed."""
+    for log in trust.logs:
+        yield "log", trust.site, log.key
+    for source in trust.sources:
+        yield source.role.value, source.id, source.key
+
+
+def changes_of(trust: Trust) -> Iterator[NewFact]:
+    """Yield what the log is to know of a trust document besides new keys: which were revoked, and its number."""
+    for source in trust.sources:
+        if source.until is not None:
+            yield key_revoked(source, trust)
+    if trust.number > 1:
+        yield trust_changed(trust)
+
+
+def key_revoked(source: TrustedSource, trust: Trust) -> NewFact:
+    """Say that from a place in the log on nothing counts any more that this key signs."""
+    return NewFact(
+        kind=EventKind.KEY_REVOKED,
+        subject=Subject(f"key/{source.key_id}", source.key_id.digest),
+        body={
+            "at": str(source.until),
+            "id": source.id,
+            "key": source.key.hex(),
+            "role": source.role.value,
+            "suspect_from": None if source.suspect_from is None else str(source.suspect_from),
+        },
+        actor=centre_actor(trust.centre.id),
+    )
+
+
+def trust_changed(trust: Trust) -> NewFact:
+    """Say that the centre goes by another trust document from here on."""
+    return NewFact(
+        kind=EventKind.TRUST_CHANGED,
+        subject=Subject(f"trust/{trust.number}", trust.hash),
+        body={"number": str(trust.number)},
+        actor=centre_actor(trust.centre.id),
+    )
 
 
 def key_enrolled(role: str, name: str, key: bytes, trust: Trust) -> NewFact:

@@ -39,7 +39,7 @@ _SAID_OF_RECORDINGS = frozenset(
 _LOOK_AT = """
 select log_index, hash from event where asset_id in (select value from json_each(?1))
 union select log_index, hash from event where kind in ('tags.set', 'note.interruption', 'recording.marked',
-  'key.enrolled')
+  'key.enrolled', 'key.revoked')
 union select event.log_index, event.hash from event join dock using (log_index) where recorder_id in
   (select recorder_id from item where asset_id in (select value from json_each(?1)))
 order by log_index
@@ -80,7 +80,7 @@ def log_state(folder: LogFolder, trust: Trust, *, known_size: int) -> LogState:
     except FileNotFoundError:
         raise LogFileMissingError(f"{folder.checkpoint}: not there; `evidock run` publishes it again") from None
     head = open_checkpoint(note, log_key=trust.log_key)
-    witnesses = trust.witnesses
+    witnesses = trust.witnesses_at(head.size)
     cosigned = cosigners_of(note, witnesses)
     if not witnesses.is_met_by(cosigned):
         raise HeadUnwitnessedError(f"{len(cosigned)} cosignatures at size {head.size}; {witnesses.quorum} needs more")
@@ -106,7 +106,7 @@ class EventSearch:
         self._trust = trust
         self._reader = LogReader(folder)
         self._read_node = node_reader(state.head.size, folder.read_tile)
-        self._verifiers = trust.verifiers()
+        self._verifiers = trust.all_verifiers()
 
     def run(self, db: sqlite3.Connection, *, known_size: int, items: Mapping[AssetId, Digest]) -> list[PackagedEvent]:
         """Return the events that the log holds about these items, in its order."""
@@ -119,8 +119,10 @@ class EventSearch:
         }
         chosen |= {each.index: each for each in seen if _is_docking(each.view, sessions)}
         packaged = {index: self._packaged(event) for index, event in chosen.items()}
-        enrolments = [each for each in seen if self._is_enrolment(each.view)]
-        while more := [each for each in enrolments if each.index not in packaged and _enrols(each, packaged.values())]:
+        enrolments = [each for each in seen if self._is_about_a_key(each.view)]
+        while more := [
+            each for each in enrolments if each.index not in packaged and _is_of_a_signer(each, packaged.values())
+        ]:
             packaged |= {each.index: self._packaged(each) for each in more}  # who enrolled was enrolled as well
         return [event for _, event in sorted(packaged.items()) if event is not None]
 
@@ -164,8 +166,9 @@ class EventSearch:
             return None
         return LoggedEvent(index, envelope_hash, parse_event(parse_envelope(raw)))
 
-    def _is_enrolment(self, view: EventView) -> bool:
-        return view.kind == EventKind.KEY_ENROLLED.value and view.source.id == self._trust.centre.id
+    def _is_about_a_key(self, view: EventView) -> bool:
+        is_of_a_key = view.kind in {EventKind.KEY_ENROLLED.value, EventKind.KEY_REVOKED.value}
+        return is_of_a_key and view.source.id == self._trust.centre.id
 
     def _packaged(self, event: LoggedEvent) -> PackagedEvent | None:
         try:
@@ -215,7 +218,7 @@ def _is_docking(view: EventView, sessions: Collection[tuple[str, str | None]]) -
     return is_docked and bool(session) and (view.source.id, session) in sessions
 
 
-def _enrols(event: LoggedEvent, packaged: Iterable[PackagedEvent | None]) -> bool:
-    """Say whether the event enrols a key that signed one of these."""
+def _is_of_a_signer(event: LoggedEvent, packaged: Iterable[PackagedEvent | None]) -> bool:
+    """Say whether the event enrols, or revokes, a key that signed one of these."""
     signatures = (each for one in packaged if one is not None for each in one.envelope.signatures)
     return any(each.key_id.digest == event.view.subject.sha256 for each in signatures)

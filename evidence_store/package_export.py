@@ -35,7 +35,7 @@ from evidence_store.vault import Vault
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
-from host_io.trust import Trust, centre_key_path, read_trust, trust_bytes
+from host_io.trust import Trust, centre_key_path, check_home_roots, read_trust, trust_bytes
 from outside_verifier.build import pyz_bytes
 
 MAX_WORDS = 2000
@@ -114,6 +114,7 @@ def export_package(
     font = find_report_font()
     clock = clock or SystemClock()
     trust = read_trust(paths.trust)
+    roots = check_home_roots(paths, trust)
     signer = read_signing_key(centre_key_path(paths))
     if signer.public_key != trust.centre.key:
         raise KeysDifferError(f"{paths.keys}: centre.key is not the one of {paths.trust}; restore both")
@@ -122,13 +123,13 @@ def export_package(
     package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
     contents, findings = gather(paths, trust, vault, recordings)
     copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
-    _check_room(place, contents, copy_bytes=copy_bytes, key_count=len(trust.stations))
+    _check_room(place, contents, copy_bytes=copy_bytes, key_count=len(trust.sources), root_bytes=sum(map(len, roots)))
     on_bytes = _counter(2 * copy_bytes, progress)  # each byte is copied, then read back
     with bag_in_work(place) as bag:
         findings += _copy_all(bag, vault, contents, on_bytes)
         if findings:
             return PackageResult(out=place, id=package_id, findings=tuple(findings))
-        _put_records(bag, contents, trust)
+        _put_records(bag, contents, trust, roots)
         facts = ReportFacts(
             id=package_id,
             created_at=now,
@@ -188,11 +189,11 @@ def _place(out: Path, paths: HomePaths) -> Path:
     return place
 
 
-def _check_room(place: Path, contents: PackageContents, *, copy_bytes: int, key_count: int) -> None:
+def _check_room(place: Path, contents: PackageContents, *, copy_bytes: int, key_count: int, root_bytes: int) -> None:
     an_event = _FILES_AN_EVENT * _BLOCK_BYTES + _REPORT_BYTES_AN_EVENT
     records = sum(3 * len(event.envelope.raw) + an_event for event in contents.events)
     rounding = _BLOCK_BYTES * (len(contents.copies) + 2 * key_count)
-    needed = copy_bytes + records + rounding + _OTHER_BYTES
+    needed = copy_bytes + records + root_bytes + rounding + _OTHER_BYTES
     usage = os.statvfs(place.parent)
     free = usage.f_bavail * usage.f_frsize
     if free < needed:
@@ -220,9 +221,10 @@ def _copy_all(bag: Bag, vault: Vault, contents: PackageContents, on_bytes: Calla
     return [finding for finding in found if finding is not None]
 
 
-def _put_records(bag: Bag, contents: PackageContents, trust: Trust) -> None:
+def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Sequence[bytes]) -> None:
     note = contents.state.note
     bag.put("package.json", contents_json(events=[each.index for each in contents.events], items=_entries(contents)))
+    witnesses = trust.witnesses_at(contents.state.head.size)
     for event in contents.events:
         place, envelope = f"events/{event.index}", event.envelope
         bag.put(f"{place}.dsse.json", envelope.raw)
@@ -236,7 +238,7 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust) -> None:
             index=event.index,
             note=note,
             inclusion_proof=event.proof,
-            witnesses=[each.key for each in trust.witnesses.witnesses],
+            witnesses=[each.key for each in witnesses.witnesses],
         )
         bag.put(f"proofs/{event.index}.sigsum", proof)
     bag.put("proofs/checkpoint-head", note)
@@ -244,12 +246,15 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust) -> None:
         bag.put("proofs/checkpoint-anchor", contents.anchor.note)
         bag.put("proofs/consistency", "".join(f"{each.hex()}\n" for each in contents.anchor.consistency).encode())
     bag.put("trust/trust.json", trust_bytes(trust))
-    bag.put("trust/policy.sigsum", trust.policy().sigsum_text().encode())
-    for key in (trust.log_key, *(each.key for each in (trust.centre, *trust.stations))):
+    bag.put("trust/policy.sigsum", trust.policy(contents.state.head.size).sigsum_text().encode())
+    for number, root in enumerate(roots, start=1):
+        bag.put(f"trust/roots/{number}.dsse.json", root)
+    for key in (*(log.key for log in trust.logs), *(source.key for source in trust.sources)):
         bag.put(f"trust/keys/{KeyId.of(key)}.pem", public_key_pem(key))
-    for source in (trust.centre, *trust.stations):
+    for source in trust.sources:
         if len(source.key) == ED25519_KEY_BYTES:
-            bag.put(f"trust/submit-{source.id}.pub", ssh_public_key(source.key, name=source.id))
+            until = "" if source.until is None else f"-until-{source.until}"
+            bag.put(f"trust/submit-{source.id}{until}.pub", ssh_public_key(source.key, name=source.id))
     bag.put("verify/verify.pyz", pyz_bytes())
     for page in _PAGES:
         bag.put(page, resources.files("evidence_store").joinpath("package_pages", page).read_bytes())

@@ -15,7 +15,7 @@ from chain_of_custody.chain import GENESIS, ChainHead, LinkPlace, place
 from chain_of_custody.envelope import envelope_hash, from_wire, parse_envelope, verify_envelope
 from chain_of_custody.errors import SignerUnknownError
 from chain_of_custody.event import EventView, parse_event
-from chain_of_custody.leaf import leaf_from_parts, verify_leaf_signature
+from chain_of_custody.leaf import Leaf, leaf_from_parts, verify_leaf_signature
 from chain_of_custody.signatures import Verifier, verifier_for
 from evidence_model.errors import RefusedError
 from evidence_model.ids import SourceId
@@ -23,6 +23,7 @@ from evidence_model.topics import Channel, StationAddress, parse_station_topic
 from evidence_store.errors import (
     BrokenChainError,
     ForkedChainError,
+    KeyRevokedError,
     LeafSignatureWrongError,
     SourceUnknownError,
     WrongKeyError,
@@ -82,15 +83,40 @@ Verdict: TypeAlias = Accepted | Repeated | Parked | Refused
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The trusted stations, their verifiers loaded once."""
+    """The trusted stations, their verifiers loaded once, and who was one."""
 
     site: SourceId
     stations: Mapping[SourceId, Verifier]
+    revoked: Mapping[SourceId, int]
 
     @classmethod
     def of(cls, trust: Trust) -> "Keyring":
         """Return the keyring of a trust file."""
-        return cls(trust.site, {each.id: verifier_for(each.key) for each in trust.stations})
+        ended = {each.id: each.until for each in trust.sources if each.until is not None}
+        return cls(trust.site, {each.id: verifier_for(each.key) for each in trust.stations}, ended)
+
+    def verifier(self, station: SourceId) -> Verifier:
+        """Return the verifier of a station.
+
+        Raises:
+            KeyRevokedError, SourceUnknownError: it has no key that counts now.
+        """
+        verifier = self.stations.get(station)
+        if verifier is not None:
+            return verifier
+        if station in self.revoked:
+            raise KeyRevokedError(f"the key of {station} is revoked since size {self.revoked[station]} of the log")
+        raise SourceUnknownError(f"{station} is not enrolled here; enrol its key")
+
+    def refusal(self, event: "Examined") -> Refused | None:
+        """Say why an event may not be logged any more that was examined under an older trust document."""
+        station = event.view.source.id
+        try:
+            if Leaf.parse(event.entry.leaf).key_hash == self.verifier(station).key_id.digest:
+                return None
+            raise WrongKeyError(f"not signed by the key that is enrolled for {station}")
+        except RefusedError as error:
+            return Refused(error.code, str(error)[:300], station, event.hash)
 
 
 def address_of(topic: str, site: SourceId) -> StationAddress | Refused:
@@ -122,9 +148,7 @@ def examine(address: StationAddress, message: bytes, keyring: Keyring) -> Examin
         view = parse_event(envelope)
         if view.source.id != address.station:
             raise WrongTopicError(f"source {view.source.id} on the topic of {address.station}")
-        verifier = keyring.stations.get(address.station)
-        if verifier is None:
-            raise SourceUnknownError(f"{address.station} is not enrolled here; enrol its key")
+        verifier = keyring.verifier(address.station)
         try:
             verify_envelope(envelope, (verifier,))
         except SignerUnknownError as error:

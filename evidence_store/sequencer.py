@@ -31,7 +31,7 @@ from evidence_store.errors import BlobDamagedError, CentreJournalLostError, Vaul
 from evidence_store.examination import Batch, Examination
 from evidence_store.ledger import Ledger
 from evidence_store.log_reader import LogReader
-from evidence_store.own_facts import key_enrolled, keys_of, store_received
+from evidence_store.own_facts import changes_of, key_enrolled, keys_of, store_received
 from evidence_store.quorum_desk import QuorumDesk, WitnessMessage
 from evidence_store.receipts import Answer, ReceiptDesk
 from evidence_store.receive import Accepted, Admission, Examined, Keyring, Refused, Repeated
@@ -111,7 +111,7 @@ class Sequencer:
         return self._trust
 
     def trust(self, trust: Trust) -> None:
-        """Go on with a changed trust file; new keys are enrolled in the log with the next step."""
+        """Go on with the next trust document; with the next step the log knows of it and of its keys."""
         self._trust = trust
         self._keyring = Keyring.of(trust)
         if trust.witnesses != self._quorum.policy:
@@ -233,6 +233,9 @@ class Sequencer:
         for examined in batch.results():
             if isinstance(examined, Refused):
                 self._refuse(examined, step)
+                continue
+            if (refused := self._keyring.refusal(examined)) is not None:
+                self._refuse(refused, step)
                 continue
             for verdict in self._admission.admit(examined):
                 if isinstance(verdict, Accepted):
@@ -369,6 +372,9 @@ class Sequencer:
             for role, name, key in keys_of(self._trust):
                 fact = key_enrolled(role, name, key, self._trust)
                 if (role, name, fact.subject.sha256.hex()) not in known:
+                    self._parts.journal.append(fact)
+            for fact in changes_of(self._trust):
+                if fact.subject.sha256 not in self._parts.book.subjects_of(fact.kind.value):
                     self._parts.journal.append(fact)
 
 

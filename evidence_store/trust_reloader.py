@@ -1,17 +1,24 @@
-"""A running store goes on with a changed `trust.json` (a station was enrolled), but never as another centre.
+"""A running store goes on with the next trust document, if its roots signed it; never as another centre.
 
 What cannot be used is a finding as long as it lies there, and the keys that were trusted before are trusted still.
 """
 
 import logging
-from pathlib import Path
 
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_store.centre_book import CentreBook
 from evidence_store.sequencer import Sequencer
 from host_io import logs
-from host_io.trust import Trust, TrustDamagedError, TrustMissingError, read_trust
+from host_io.config import HomePaths
+from host_io.trust import (
+    RootsDamagedError,
+    Trust,
+    TrustDamagedError,
+    TrustMissingError,
+    check_roots_between,
+    read_trust,
+)
 
 _LOG = logging.getLogger(__name__)
 _SUBJECT = "trust.json"
@@ -23,14 +30,14 @@ class AnotherTrustError(RefusedError):
     code = "STO-093"
 
 
-_CODES = frozenset({AnotherTrustError.code, TrustMissingError.code, TrustDamagedError.code})
+_CODES = frozenset({AnotherTrustError.code, TrustMissingError.code, TrustDamagedError.code, RootsDamagedError.code})
 
 
 class TrustReloader:
     """Used by the sequencer's thread, which looks before each step."""
 
-    def __init__(self, path: Path, sequencer: Sequencer, book: CentreBook) -> None:
-        self._path = path
+    def __init__(self, paths: HomePaths, sequencer: Sequencer, book: CentreBook) -> None:
+        self._paths = paths
         self._sequencer = sequencer
         self._book = book
         self._seen = self._state()
@@ -42,19 +49,20 @@ class TrustReloader:
         if state == self._seen:
             return
         try:
-            trust = read_trust(self._path)
+            trust = read_trust(self._paths.trust)
             check_same_centre(self._sequencer.trusted, trust)
+            check_roots_between(self._paths, self._sequencer.trusted, trust)
             self._sequencer.trust(trust)
         except (OSError, EvidockError) as error:
             self._tell(error.code if isinstance(error, EvidockError) else TrustMissingError.code, str(error))
         else:
             self._tell("", "")
-            logs.event(_LOG, "trust.reloaded", station_count=len(trust.stations))
+            logs.event(_LOG, "trust.reloaded", number=trust.number, station_count=len(trust.stations))
         self._seen = state
 
     def _state(self) -> tuple[int, int] | None:
         try:
-            info = self._path.stat()
+            info = self._paths.trust.stat()
         except OSError:
             return None
         return info.st_mtime_ns, info.st_ino
@@ -68,12 +76,13 @@ class TrustReloader:
 
 
 def check_same_centre(known: Trust, found: Trust) -> None:
-    """Return if two trust files differ in their stations at most.
+    """Return if two trust documents are of the same centre and log; their keys change only while the store is stopped.
 
     Raises:
-        AnotherTrustError: site, log or centre differ; a log has one of each for ever.
+        AnotherTrustError: site, log or centre differ.
     """
-    if (found.site, found.log_key, found.centre) != (known.site, known.log_key, known.centre):
+    found_keys, known_keys = (found.log_key, found.centre.key), (known.log_key, known.centre.key)
+    if (found.site, found.centre.id, found_keys) != (known.site, known.centre.id, known_keys):
         raise AnotherTrustError(
             f"trust.json is of site {found.site} and centre {found.centre.id}, or of another log, and here runs"
             f" {known.centre.id} of {known.site}; it is not used, put the right one back"

@@ -65,8 +65,13 @@ class HomePaths:
 
     @property
     def trust(self) -> Path:
-        """Public keys: log, centre, stations."""
+        """The newest trust document: which keys count, from where to where."""
         return self.root / "trust.json"
+
+    @property
+    def trust_roots(self) -> Path:
+        """Every trust document that was ever in force, with its signatures."""
+        return self.root / "trust"
 
     @property
     def keys(self) -> Path:

@@ -1,25 +1,44 @@
-"""`trust.json`: the public keys that a home trusts, and where the private ones lie (contract.md, home).
+"""`trust.json`: the newest trust document, and `trust/`: every one that was ever published, signed (contract.md, home).
 
-One canonical form only, so that a changed byte is either not that form or names another key; the log's `key.enrolled`
-events say the same once more, and `verify` compares the two.
+`trust.json` is written last: whoever reads it finds the signed document beside it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chain_of_custody.checkpoint import log_note_key
-from chain_of_custody.errors import KeyRejectedError
 from chain_of_custody.notes import NoteAlgorithm, NoteKey
-from chain_of_custody.signatures import KeyId, Verifier, verifier_for
-from chain_of_custody.witness_policy import NO_WITNESSES, Witness, WitnessPolicy, parse_policy
-from evidence_model.canonical import JsonObject, canonical_bytes, parse_strict
+from chain_of_custody.trust_document import Trust, document_bytes, parse_document
+from chain_of_custody.trust_entries import TrustedSource
+from chain_of_custody.trust_root import check_root, check_roots
+from chain_of_custody.witness_policy import Witness
 from evidence_model.errors import DamageError, RefusedError, UnavailableError
-from evidence_model.ids import SourceId, source_id
+from evidence_model.ids import SourceId
 from host_io import durable
 from host_io.config import HomePaths
 
-_VERSION = "1"
+__all__ = [
+    "RootsDamagedError",
+    "Trust",
+    "TrustDamagedError",
+    "TrustMissingError",
+    "TrustedSource",
+    "centre_key_path",
+    "check_home_roots",
+    "check_roots_between",
+    "log_key_path",
+    "parse_trust",
+    "publish_root",
+    "read_roots",
+    "read_trust",
+    "restore_trust",
+    "root_key_path",
+    "root_path",
+    "station_key_path",
+    "station_witness",
+    "trust_bytes",
+    "upload_secret_path",
+    "witness_key_path",
+    "witness_name",
+]
 
 
 class TrustMissingError(UnavailableError):
@@ -29,58 +48,23 @@ class TrustMissingError(UnavailableError):
 
 
 class TrustDamagedError(DamageError):
-    """`trust.json` is not in its one canonical form, or names a key that is none."""
+    """`trust.json` is not in its one canonical form, or breaks a rule of trust documents."""
 
     code = "HOST-041"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedKey:
-    """Whose key it is, and the raw public key."""
+class RootsDamagedError(DamageError):
+    """The signed documents in `trust/` do not lead to `trust.json`."""
 
-    id: SourceId
-    key: bytes
-
-    @property
-    def key_id(self) -> KeyId:
-        """Return the id of the key."""
-        return KeyId.of(self.key)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """All public keys of a site: its log, its centre, its stations, and whose cosignatures a checkpoint needs."""
-
-    site: SourceId
-    log_key: bytes
-    centre: TrustedKey
-    stations: tuple[TrustedKey, ...] = ()
-    witnesses: WitnessPolicy = NO_WITNESSES
-    """Names no log: it is about this site's."""
-
-    def verifiers(self) -> Mapping[KeyId, Verifier]:
-        """Return the verifiers of everyone who may sign events."""
-        return {each.key_id: verifier_for(each.key) for each in (self.centre, *self.stations)}
-
-    def station(self, wanted: SourceId) -> TrustedKey | None:
-        """Return the station of this name, or None."""
-        return next((each for each in self.stations if each.id == wanted), None)
-
-    def policy(self) -> WitnessPolicy:
-        """Return the witness policy with the log in it, as outsiders' tools read it."""
-        return replace(self.witnesses, logs=(log_note_key(self.log_key),))
-
-    def source_of(self, key_id: KeyId) -> SourceId | None:
-        """Return who signs with this key, or None."""
-        return next((each.id for each in (self.centre, *self.stations) if each.key_id == key_id), None)
+    code = "HOST-043"
 
 
 def read_trust(path: Path) -> Trust:
-    """Read `trust.json`.
+    """Read `trust.json`; whether roots signed it is for `check_home_roots`.
 
     Raises:
         TrustMissingError: it is not there.
-        TrustDamagedError: it is not what `write_trust` writes, or cannot be read.
+        TrustDamagedError: it is no trust document, or cannot be read.
     """
     try:
         data = durable.read_plain(path)
@@ -91,22 +75,9 @@ def read_trust(path: Path) -> Trust:
     return parse_trust(data, where=str(path))
 
 
-def write_trust(path: Path, trust: Trust) -> None:
-    """Put `trust` at `path` for good; everybody may read it."""
-    durable.write_file(path, trust_bytes(trust), mode=0o644)
-
-
 def trust_bytes(trust: Trust) -> bytes:
-    """Return the one form in which `trust` is written."""
-    document: JsonObject = {
-        "centre": _as_json(trust.centre),
-        "log_key": trust.log_key.hex(),
-        "site": trust.site,
-        "stations": [_as_json(each) for each in trust.stations],
-        "version": _VERSION,
-        "witnesses": trust.witnesses.text(),
-    }
-    return canonical_bytes(document) + b"\n"
+    """Return the one form in which `trust.json` is written."""
+    return document_bytes(trust) + b"\n"
 
 
 def parse_trust(data: bytes, *, where: str) -> Trust:
@@ -115,13 +86,114 @@ def parse_trust(data: bytes, *, where: str) -> Trust:
     Raises:
         TrustDamagedError: they are not what `trust_bytes` writes.
     """
+    if not data.endswith(b"\n"):
+        raise TrustDamagedError(f"{where}: not a trust file: its line end is missing; restore it")
     try:
-        trust = _read(parse_strict(data))
-    except (RefusedError, KeyError, TypeError, ValueError) as error:
+        return parse_document(data[:-1])
+    except RefusedError as error:
         raise TrustDamagedError(f"{where}: not a trust file: {error}; restore it") from error
-    if trust_bytes(trust) != data:
-        raise TrustDamagedError(f"{where}: not in its canonical form, so something changed it; restore it")
+
+
+def read_roots(paths: HomePaths) -> list[bytes]:
+    """Return the signed documents of `trust/` in their order, from the first to the first that is not there.
+
+    Raises:
+        RootsDamagedError: one cannot be read.
+    """
+    found: list[bytes] = []
+    try:
+        while True:
+            found.append(durable.read_plain(root_path(paths, len(found) + 1)))
+    except (FileNotFoundError, NotADirectoryError):
+        return found
+    except OSError as error:
+        raise RootsDamagedError(f"{paths.trust_roots}: cannot be read: {error.strerror}; restore it") from error
+
+
+def check_home_roots(paths: HomePaths, trust: Trust) -> list[bytes]:
+    """Return the signed documents of a home if they lead to its `trust.json`.
+
+    A newer one that lies there already is none of it yet: power failed before `trust.json` was written.
+
+    Raises:
+        RootsDamagedError: they do not, so somebody changed one or the other.
+    """
+    roots = read_roots(paths)[: trust.number]
+    try:
+        newest = check_roots(roots)
+    except RefusedError as error:
+        raise RootsDamagedError(f"{paths.trust_roots}: {error}; restore it from the centre's copy") from error
+    if newest != trust:
+        raise RootsDamagedError(f"{paths.trust}: it is not what the roots signed as number {newest.number}; restore it")
+    return roots
+
+
+def check_roots_between(paths: HomePaths, known: Trust, found: Trust) -> None:
+    """Return if the signed documents lead from one that is in force to another that is found.
+
+    Raises:
+        RootsDamagedError: they do not: nobody who may has signed it.
+    """
+    if found == known:
+        return
+    try:
+        newest = known
+        for raw in read_roots(paths)[known.number : found.number]:
+            newest = check_root(raw, newest)
+    except RefusedError as error:
+        raise RootsDamagedError(f"{paths.trust_roots}: {error}; the one before it stays in force") from error
+    if newest != found:
+        raise RootsDamagedError(
+            f"{paths.trust}: number {found.number} is not signed by those who decide after number {known.number}; "
+            "the one before it stays in force"
+        )
+
+
+def publish_root(paths: HomePaths, raw: bytes) -> Trust:
+    """Let a signed document be what this home goes by, if it may follow what it goes by now.
+
+    Raises:
+        RefusedError: it may not (see `check_root`).
+        TrustDamagedError, RootsDamagedError: what it goes by now cannot be read.
+    """
+    trust = check_root(raw, _in_force(paths))
+    durable.make_folders(paths.trust_roots, mode=0o755)
+    durable.write_file(root_path(paths, trust.number), raw, mode=0o444)
+    # Power fails here: the old document is in force, the new one lies ready and is published again.
+    durable.write_file(paths.trust, trust_bytes(trust), mode=0o644)
     return trust
+
+
+def restore_trust(paths: HomePaths) -> Trust | None:
+    """Write `trust.json` anew from the signed documents: an `init` died before it, or it is lost. None without any.
+
+    Raises:
+        RefusedError: they do not follow one another.
+        RootsDamagedError: one cannot be read.
+    """
+    roots = read_roots(paths)
+    if not roots:
+        return None
+    trust = check_roots(roots)
+    durable.write_file(paths.trust, trust_bytes(trust), mode=0o644)
+    return trust
+
+
+def _in_force(paths: HomePaths) -> Trust | None:
+    if paths.trust.exists():
+        return read_trust(paths.trust)
+    roots = read_roots(paths)
+    return check_roots(roots) if roots else None
+
+
+def root_path(paths: HomePaths, number: int) -> Path:
+    """Return where the signed document of this number lies."""
+    return paths.trust_roots / f"{number}.dsse.json"
+
+
+def root_key_path(paths: HomePaths) -> Path:
+    """Return where the root key of a single machine lies, which guards itself."""
+    return paths.keys / "root.key"
 
 
 def log_key_path(paths: HomePaths) -> Path:
@@ -157,43 +229,3 @@ def station_witness(site: SourceId, station: SourceId, public_key: bytes) -> Wit
 def upload_secret_path(paths: HomePaths, station: SourceId) -> Path:
     """Return where the secret lies with which a station may upload."""
     return paths.keys / f"upload-station-{station}.secret"
-
-
-def _as_json(each: TrustedKey) -> JsonObject:
-    return {"id": each.id, "key": each.key.hex()}
-
-
-def _read(document: JsonObject) -> Trust:
-    if document["version"] != _VERSION:
-        raise TrustDamagedError(f"version {document['version']!r:.20} is not known here")
-    stations = document["stations"]
-    if not isinstance(stations, list):
-        raise TypeError("stations is not a list")
-    log_key = bytes.fromhex(str(document["log_key"]))
-    verifier_for(log_key)
-    trust = Trust(
-        site=source_id(str(document["site"])),
-        log_key=log_key,
-        centre=_read_key(document["centre"]),
-        stations=tuple(_read_key(each) for each in stations),
-        witnesses=parse_policy(str(document["witnesses"])),
-    )
-    keys = [trust.log_key, trust.centre.key, *(each.key for each in trust.stations)]
-    keys += [each.key.public_key for each in trust.witnesses.witnesses]
-    names = [trust.centre.id, *(each.id for each in trust.stations)]
-    if len(set(keys)) != len(keys) or len(set(names)) != len(names):
-        raise TrustDamagedError("one key or one name stands twice")
-    if trust.witnesses.logs:
-        raise TrustDamagedError("the witness policy names a log; it is about this site's")
-    return trust
-
-
-def _read_key(document: object) -> TrustedKey:
-    if not isinstance(document, dict):
-        raise TypeError("id and key were expected")
-    key = bytes.fromhex(str(document["key"]))
-    try:
-        verifier_for(key)
-    except KeyRejectedError as error:
-        raise ValueError(str(error)) from error
-    return TrustedKey(source_id(str(document["id"])), key)

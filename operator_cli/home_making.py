@@ -9,6 +9,10 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain_of_custody.signatures import Signer
+from chain_of_custody.trust_document import prove_possession
+from chain_of_custody.trust_entries import PolicyFrom, RootKey, Roots, SourceRole, TrustedLog
+from chain_of_custody.trust_root import sign_root
 from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
 from evidence_model.errors import UsageError
 from evidence_model.ids import MalformedIdError, SourceId, source_id
@@ -174,25 +178,42 @@ def _trust(paths: HomePaths, config: HomeConfig, made: list[str]) -> bool:
     if paths.trust.exists():
         trust.read_trust(paths.trust)
         return True
-    if not config.role.stores:
-        return False
-    stations: tuple[trust.TrustedKey, ...] = ()
+    if trust.restore_trust(paths) is None:
+        if not config.role.stores:
+            return False
+        _first_trust(paths, config, made)
+    made.append(paths.trust.name)
+    return True
+
+
+def _first_trust(paths: HomePaths, config: HomeConfig, made: list[str]) -> None:
+    """Let one new root key sign who is trusted: a machine that guards itself, until more people do."""
+    _note_if_new(trust.root_key_path(paths), paths, made)
+    root = keys.make_signing_key(trust.root_key_path(paths))
+    centre = keys.read_signing_key(trust.centre_key_path(paths))
+    sources = [_source(config, config.centre.id, SourceRole.CENTRE, centre)]
     witnesses = NO_WITNESSES
     if config.role.pulls:
         station = config.station.id
-        public = keys.read_signing_key(trust.station_key_path(paths, station)).public_key
-        stations = (trust.TrustedKey(station, public),)
+        signer = keys.read_signing_key(trust.station_key_path(paths, station))
+        sources.append(_source(config, station, SourceRole.STATION, signer))
         witness = trust.station_witness(config.site, station, make_witness(paths, station).public_key)
         witnesses = WitnessPolicy(witnesses=(witness,), quorum=station)  # of one machine: guards the order of its disk
-    trust.write_trust(
-        paths.trust,
-        trust.Trust(
-            site=config.site,
-            log_key=keys.read_signing_key(trust.log_key_path(paths)).public_key,
-            centre=trust.TrustedKey(config.centre.id, keys.read_signing_key(trust.centre_key_path(paths)).public_key),
-            stations=stations,
-            witnesses=witnesses,
-        ),
+    document = trust.Trust(
+        site=config.site,
+        number=1,
+        previous=None,
+        since=0,
+        roots=Roots((RootKey("root-1", root.public_key),)),
+        logs=(TrustedLog(key=keys.read_signing_key(trust.log_key_path(paths)).public_key),),
+        sources=tuple(sources),
+        policies=(PolicyFrom(witnesses),),
     )
-    made.append(paths.trust.name)
-    return True
+    # If power fails from here on, the signed document is there or not; the next `init` goes on from either.
+    trust.publish_root(paths, sign_root(document, [root]))
+    made.append(str(trust.root_path(paths, 1).relative_to(paths.root)))
+
+
+def _source(config: HomeConfig, name: SourceId, role: SourceRole, signer: Signer) -> trust.TrustedSource:
+    possession = prove_possession(config.site, name, signer)
+    return trust.TrustedSource(id=name, role=role, key=signer.public_key, possession=possession)

@@ -10,8 +10,9 @@ from outside_verifier.asked import Asked, parse_instant
 from outside_verifier.layout import SIGNED
 from outside_verifier.package import verify_package as check
 from outside_verifier.report import document, lines
+from outside_verifier.roots import MAX_BYTES, read_known
 from outside_verifier.strict import RefusedError
-from outside_verifier.trust import MAX_BYTES, Trust, parse_trust
+from outside_verifier.trust import Trust
 
 
 def is_package(folder: Path) -> bool:
@@ -50,6 +51,6 @@ def verify_package(
 def _read_trust(invocation: Invocation, path: Path) -> Trust:
     try:
         with path.open("rb") as file:
-            return parse_trust(file.read(MAX_BYTES + 1))
+            return read_known(file.read(MAX_BYTES + 1))
     except (OSError, RefusedError):
         raise NotThereError(invocation.texts("verify.no_trust", path=path)) from None

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from chain_of_custody.checkpoint import open_checkpoint
+from chain_of_custody.trust_entries import PolicyFrom, RootKey, Roots
+from chain_of_custody.trust_root import sign_root
 from chain_of_custody.witness_policy import NO_WITNESSES
 from evidence_model.events import EventKind
 from evidence_model.instants import Clock
@@ -19,9 +21,8 @@ from evidence_store.log_reader import LogReader
 from evidence_store.package_export import export_package
 from evidence_store.rebuild import rebuild
 from evidence_store.stage import LogEntry
-from host_io import trust
+from host_io import keys, trust
 from host_io.config import HomePaths
-from host_io.keys import read_signing_key
 
 
 def forge_package(paths: HomePaths, recording: str, out: Path, *, clock: Clock) -> None:
@@ -35,7 +36,15 @@ def forge_package(paths: HomePaths, recording: str, out: Path, *, clock: Clock) 
         shutil.copy(paths.config, thief.config)
         shutil.copytree(paths.vault / "sha256", thief.vault / "sha256")
         known = trust.read_trust(paths.trust)
-        trust.write_trust(thief.trust, replace(known, witnesses=NO_WITNESSES))
+        root = keys.make_signing_key(trust.root_key_path(thief))  # the true one lies elsewhere, with its holders
+        forged = replace(
+            known,
+            number=1,
+            previous=None,
+            roots=Roots((RootKey("root-1", root.public_key),)),
+            policies=(PolicyFrom(NO_WITNESSES),),
+        )
+        trust.publish_root(thief, sign_root(forged, [root]))
         _write_history(paths, thief, log_key=known.log_key)
         rebuild(thief, clock)
         export_package(thief, recordings=[recording], out=out, clock=clock)
@@ -50,7 +59,7 @@ def _write_history(paths: HomePaths, thief: HomePaths, *, log_key: bytes) -> Non
         for event in reader.events(0, size)
         if event.view.kind != EventKind.TAGS_SET.value
     ]
-    ledger = Ledger(LogFolder(thief.log), read_signing_key(trust.log_key_path(thief)))
+    ledger = Ledger(LogFolder(thief.log), keys.read_signing_key(trust.log_key_path(thief)))
     ledger.open()
     ledger.append(entries)
     ledger.settle()

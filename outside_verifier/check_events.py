@@ -1,13 +1,14 @@
-"""Is each event what its source signed (PKG-020 to PKG-023), and does it stand in the log (PKG-031, PKG-032)?"""
+"""Is each event what its source signed (PKG-020 to -023, -025, -026), and does it stand in the log (PKG-031, -032)?"""
 
 from __future__ import annotations
 
 from . import envelope as dsse
 from . import sigsum
+from .check_ranges import check_range
 from .event import parse_event
 from .examination import Examination, Logged
 from .strict import RefusedError
-from .trust import Trust
+from .trust import Source, Trust
 
 
 def check_events(exam: Examination, trust: Trust) -> None:
@@ -29,11 +30,13 @@ def _check_event(exam: Examination, index: int, trust: Trust) -> None:
         return
     exam.count("events")
     _check_beside(exam, index, envelope)
-    source = trust.sources.get(event.source.id)
+    entry: Source | None = None
     is_right = True
     try:
         signed, unchecked = dsse.signers(envelope, trust.by_id)
-        if source is None or source.id not in signed | unchecked:
+        by_source = (trust.entry(key_id, event.source.id) for key_id in sorted(signed | unchecked))
+        entry = next((each for each in by_source if each is not None), None)
+        if entry is None:
             raise RefusedError("envelope.source", source=event.source.id)
         exam.note_unchecked(path, unchecked, f"data/events/{index}")
         exam.count("signatures", len(signed))
@@ -41,6 +44,8 @@ def _check_event(exam: Examination, index: int, trust: Trust) -> None:
     except RefusedError as error:
         exam.result.refused("PKG-021", path, error)
         is_right = False
+    if entry is not None:
+        is_right = check_range(exam, path, entry, index)
     is_right = _check_proof(exam, index, raw, trust, event.source.id) and is_right
     exam.events[index] = Logged(index, envelope.hash, event, is_right)
 
@@ -67,8 +72,8 @@ def _check_proof(exam: Examination, index: int, raw: bytes, trust: Trust, source
         return False
     is_right = True
     leaf = proof.leaf_of(raw)
-    key = trust.sources.get(source)
-    if key is None or not leaf.is_signed_by(key):
+    entry = trust.entry(leaf.key_hash.hex(), source)
+    if entry is None or not leaf.is_signed_by(entry.key):
         exam.result.add("PKG-031", path, "leaf", source=source)
         is_right = False
     try:

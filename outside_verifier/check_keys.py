@@ -1,11 +1,12 @@
-"""Whose keys are in the package, and are they the outsider's? PKG-012."""
+"""Which keys does the package bring, and do its key files for other tools hold the same? PKG-012."""
 
 from __future__ import annotations
 
+from .check_roots import ROOT_FILE
 from .examination import Examination
-from .layout import TRUST
+from .layout import POLICY, TRUST
 from .strict import RefusedError
-from .trust import MAX_BYTES, Trust, differences, parse_trust
+from .trust import MAX_BYTES, Trust, parse_trust
 
 
 def read_own_keys(exam: Examination) -> Trust | None:
@@ -18,19 +19,22 @@ def read_own_keys(exam: Examination) -> Trust | None:
         return None
 
 
-def check_keys(exam: Examination, own: Trust, known: Trust | None) -> None:
-    """Compare the package's keys with the outsider's, and its key files with its trust.json (PKG-012)."""
-    speakers = {each.event.source.id for each in exam.events.values()}
-    for wrong in differences(own, known, speakers) if known is not None else []:
-        exam.result.add("PKG-012", TRUST, "trust.differs", key=wrong)
+def check_keys(exam: Examination, own: Trust) -> None:
+    """Compare the key files for other tools with the package's trust.json (PKG-012)."""
     expected = {f"data/trust/keys/{key_id}.pem": key.pem() for key_id, key in own.all_keys.items()}
-    for name, key in own.sources.items():
-        if key.is_ed25519:
-            expected[f"data/trust/submit-{name}.pub"] = f"{key.ssh_line()} {name}\n".encode()
-    expected["data/trust/policy.sigsum"] = own.witnesses.sigsum_text(own.log).encode()
+    for each in own.entries:
+        if each.key.is_ed25519:
+            until = "" if each.until is None else f"-until-{each.until}"
+            line = f"{each.key.ssh_line()} {each.name}\n"
+            expected[f"data/trust/submit-{each.name}{until}.pub"] = line.encode()
+    if exam.head is not None:
+        policy = own.witnesses_at(exam.head.size)
+        expected[POLICY] = policy.sigsum_text(own.log).encode()
     for path, data in expected.items():
         if path not in exam.bag.sizes or exam.small(path, MAX_BYTES, "PKG-012") != data:
             exam.result.add("PKG-012", path, "trust.file")
     for path in exam.bag.sizes:
-        if path.startswith("data/trust/") and path not in expected and path != TRUST:
+        root = ROOT_FILE.fullmatch(path)
+        is_root = root is not None and int(root[1]) <= own.number
+        if path.startswith("data/trust/") and path not in {*expected, TRUST, POLICY} and not is_root:
             exam.result.add("PKG-050", path, "file.stray")

@@ -22,7 +22,7 @@ def check_head(exam: Examination, trust: Trust) -> None:
     note, head = opened
     exam.head = head
     exam.result.about.update(origin=head.origin, size=str(head.size))
-    _check_witnesses(exam, note, trust)
+    _check_witnesses(exam, note, head, trust)
     if exam.signed is not None:
         said = exam.signed["head"]
         if (said["origin"], said["size"], said["root"]) != (head.origin, str(head.size), head.root.hex()):
@@ -63,8 +63,8 @@ def _checkpoint(exam: Examination, path: str, trust: Trust) -> tuple[bytes, note
     return note, checkpoint
 
 
-def _check_witnesses(exam: Examination, note: bytes, trust: Trust) -> None:
-    policy = trust.witnesses
+def _check_witnesses(exam: Examination, note: bytes, head: notes.Checkpoint, trust: Trust) -> None:
+    policy = trust.witnesses_at(head.size)
     try:
         cosigners = policy.cosigners(note)
     except RefusedError as error:

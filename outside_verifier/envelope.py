@@ -41,9 +41,9 @@ class Envelope:
         return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(self.payload), self.payload)
 
 
-def parse_envelope(raw: bytes) -> Envelope:
+def parse_envelope(raw: bytes, at_most: int = MAX_BYTES) -> Envelope:
     """Read an envelope: what is not in the one form is refused."""
-    match = _ENVELOPE.fullmatch(raw.decode("ascii", "replace")) if len(raw) <= MAX_BYTES else None
+    match = _ENVELOPE.fullmatch(raw.decode("ascii", "replace")) if len(raw) <= at_most else None
     if match is None:
         raise RefusedError("envelope")
     parts = _PARTS.findall(match[3])

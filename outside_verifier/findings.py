@@ -44,6 +44,7 @@ class Result:
     worst: Severity | None = None
     checked: dict[str, int] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)  # what the package says of itself
+    about_trust: dict[str, str] = field(default_factory=dict)  # number of the document, and who decides of it
     items: list[dict[str, str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)  # whose keys were believed, and their ids
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MANIFEST, TAG_MANIFEST, SIGNED = "manifest-sha256.txt", "tagmanifest-sha256.txt", "package.dsse.json"
-CONTENTS, TRUST = "data/package.json", "data/trust/trust.json"
+CONTENTS, TRUST, POLICY = "data/package.json", "data/trust/trust.json", "data/trust/policy.sigsum"
 HEAD, ANCHOR, CONSISTENCY = (f"data/proofs/{name}" for name in ("checkpoint-head", "checkpoint-anchor", "consistency"))
 BEYOND_MANIFESTS = (SIGNED, TAG_MANIFEST)
 REQUIRED = ("bagit.txt", "bag-info.txt", MANIFEST, TAG_MANIFEST, SIGNED, CONTENTS, TRUST, HEAD)

@@ -18,8 +18,9 @@ from typing import TextIO
 from .asked import Asked, parse_instant
 from .package import verify_package
 from .report import document, lines, safe
+from .roots import MAX_BYTES, read_known
 from .strict import RefusedError
-from .trust import MAX_BYTES, Trust, parse_trust
+from .trust import Trust
 from .words import LANGUAGES, TEXTS, say
 
 WRONG_USAGE, UNREADABLE = 2, 4
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         " 5: something was lost or altered",
     )
     parser.add_argument("bag", metavar="BAG", help="the package's folder / 证据包所在文件夹")
-    parser.add_argument("--trust", metavar="FILE", help="your own copy of the site's trust.json / 您自己的公钥文件")
+    parser.add_argument(
+        "--trust", metavar="FILE", help="your own copy of the site's trust.json or N.dsse.json / 您自己的公钥文件"
+    )
     parser.add_argument("--recipient", metavar="NAME", help="it is to be made for you / 应是为您制作的")
     parser.add_argument(
         "--min-time",
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.trust is not None:
         try:
             with open(options.trust, "rb") as file:
-                trust = parse_trust(file.read(MAX_BYTES + 1))
+                trust = read_known(file.read(MAX_BYTES + 1))
         except (OSError, ValueError, RefusedError):
             print(safe(say(TEXTS, "trust.bad", options.lang, file=options.trust)), file=sys.stderr)
             return WRONG_USAGE

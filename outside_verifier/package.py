@@ -16,6 +16,7 @@ from .check_events import check_events
 from .check_items import check_items
 from .check_keys import check_keys, read_own_keys
 from .check_log import check_anchor, check_head
+from .check_roots import about_roots, believed, check_newest
 from .check_signed import check_signed
 from .examination import Examination
 from .findings import Result, Severity
@@ -42,20 +43,22 @@ def verify_package(
     check_names(exam)
     check_bytes(exam, progress)
     own = read_own_keys(exam)
-    trust = known or own
+    trust = believed(exam, own, known)
     check_contents(exam)
     check_footage_bytes(exam, told_later=trust is not None)
     if trust is None:
         return result  # told already; without any key nothing more can be said
+    about_roots(exam, trust)
     result.keys = {"log": trust.log.id, **{name: key.id for name, key in trust.sources.items()}}
     # Who made it, and which log does it rest on?
     check_signed(exam, trust)
     check_head(exam, trust)
+    check_newest(exam, own, known)
     check_anchor(exam, trust)
     # Is each event signed and in the log, and what do they say together?
     check_events(exam, trust)
     if own is not None:
-        check_keys(exam, own, known)
+        check_keys(exam, own)
     check_item_chains(exam)
     check_source_order(exam)
     # Is the footage theirs, and is all of it here and nothing besides?

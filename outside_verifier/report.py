@@ -42,6 +42,7 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
         yield say(TEXTS, "checked", language, mib=mib, **result.checked)
         yield say(TEXTS, "with.library" if LIBRARY else "with.own", language)
         yield safe(say(TEXTS, "rests.known" if trust_file else "rests.own", language, file=trust_file))
+        yield from _who_decides(result.about_trust, language)
         for name, key_id in result.keys.items():
             yield say(TEXTS, "key", language, name=name, id=key_id)
         for limit in _limits(result, language):
@@ -61,9 +62,16 @@ def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
         "items": result.items,
         "ed25519": LIBRARY or "own",
         "keys": result.keys,
+        "trust": result.about_trust,
         "keys_from": trust_file or "package",
         "limits": {language: _limits(result, language) for language in LANGUAGES},
     }
+
+
+def _who_decides(trust: Mapping[str, str], language: str) -> Iterator[str]:
+    """Yield how many root holders decide which keys count, or that one machine guards itself."""
+    if trust:
+        yield say(TEXTS, "roots.one" if trust["roots"] == "1" else "roots", language, **trust)
 
 
 def _limits(result: Result, language: str) -> list[str]:

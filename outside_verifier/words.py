@@ -53,6 +53,18 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "以另外渠道取得的公钥为准，向出具单位查问",
         "fix_en": "believe the keys that you got another way, and ask whoever made it",
     },
+    "PKG-013": {
+        "zh": "信任文件没有足够的根签名，或编号、前一份的摘要接不上",
+        "en": "a trust document is not signed by enough roots, or does not follow the one before it",
+        "fix_zh": "以您手里的信任文件为准，向出具单位查问",
+        "fix_en": "believe your own trust document, and ask whoever made the package",
+    },
+    "PKG-014": {
+        "zh": "证据包用的是已被替换的旧信任文件",
+        "en": "the package brings an older trust document than its log already knew",
+        "fix_zh": "已按您手里较新的一份核验；可要一份新的证据包",
+        "fix_en": "it was verified with your newer one; you may ask for a package that is made now",
+    },
     "PKG-015": {
         "zh": "证据包是为别人制作的",
         "en": "the package was made for somebody else",
@@ -82,6 +94,18 @@ CODES: dict[str, dict[str, str]] = {
         "en": "a P-256 signature could not be checked on this machine",
         "fix_zh": "按所列 openssl 命令核验，或安装 Python 的 cryptography 后再核验",
         "fix_en": "check it with the openssl command given, or install Python's cryptography and verify again",
+    },
+    "PKG-025": {
+        "zh": "事件的密钥当时尚未登记或已被撤销",
+        "en": "an event is signed by a key that was not enrolled yet, or revoked already, at its place in the log",
+        "fix_zh": "该事件不算数，不论它自称什么时间；查明密钥下落",
+        "fix_en": "it does not count, whatever time it claims; ask who has that key",
+    },
+    "PKG-026": {
+        "zh": "事件的密钥当时可能已被盗用",
+        "en": "an event is signed by a key that may have been stolen by then",
+        "fix_zh": "单凭这个事件不足为凭；与其他证据核对",
+        "fix_en": "by itself it proves nothing: compare it with other evidence",
     },
     "PKG-030": {
         "zh": "检查点没有日志密钥的有效签名",
@@ -185,6 +209,30 @@ REASONS: dict[str, tuple[str, str]] = {
     "key": ("不是可用的公钥：{key}", "no usable public key: {key}"),
     "trust": ("不是规定的公钥文件", "not a trust file in its one form"),
     "trust.differs": ("不同的密钥：{key}", "another key: {key}"),
+    "trust.another": (
+        "与您手里第 {number} 号信任文件不是同一份",
+        "it is not your trust document {number}, nor follows it",
+    ),
+    "trust.old": (
+        "第 {number} 号；您手里的第 {known} 号自日志第 {size} 条起已有",
+        "number {number}; yours is {known}, made when the log had {size} entries",
+    ),
+    "trust.possession": ("{name} 的密钥没有占有证明", "the key of {name} did not sign that it wants to be {name}"),
+    "root.signatures": (
+        "第 {number} 号：第 {of} 号要求 {threshold} 个根签名，只有 {count} 个",
+        "number {number}: {count} signed of the {threshold} roots that number {of} asks for",
+    ),
+    "root.order": ("第 {number} 号接不上前一份", "number {number} does not follow the one before it"),
+    "root.change": ("第 {number} 号收回了：{key}", "number {number} takes back: {key}"),
+    "root.differs": ("trust.json 不是最后一份", "trust.json is another document than the last of these"),
+    "range": (
+        "{source} 的密钥 {key} 只在第 {start} 至 {until} 条之间算数",
+        "key {key} of {source} counts from {start} to before {until} only",
+    ),
+    "suspect": (
+        "{source} 的密钥 {key} 自第 {start} 条起可疑",
+        "key {key} of {source} is suspect from {start} on",
+    ),
     "trust.file": ("缺少，或与 trust.json 不一致", "missing, or not what trust.json says"),
     "note": ("不是规定的签名文本", "not a signed note in its one form"),
     "note.twice": ("同一签名者出现两次", "one signer stands in two lines"),
@@ -291,6 +339,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This rests on the package's own keys, which prove nothing: get them another way and verify with --trust FILE",
     ),
     "rests.known": ("依据的是您提供的公钥：{file}", "This rests on the keys that you gave: {file}"),
+    "roots.one": (
+        "信任文件第 {trust} 号，根签名 1 取 1：一台机器自己看守自己",
+        "Trust document {trust}, 1 of 1: one machine guards itself",
+    ),
+    "roots": (
+        "信任文件第 {trust} 号，须 {roots} 个根签名中的 {threshold} 个",
+        "Trust document {trust}: {threshold} of {roots} root holders decide which keys count",
+    ),
     "key": ("密钥 {name}：{id}", "Key {name}: {id}"),
     "with.own": (
         "Ed25519 由本程序自带的代码核验（RFC 8032）",

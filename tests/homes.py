@@ -10,14 +10,13 @@ from host_io.config import HomeConfig, HomePaths, read_config
 from host_io.keys import make_secret, make_signing_key
 from host_io.trust import (
     Trust,
-    TrustedKey,
     centre_key_path,
     log_key_path,
     read_trust,
     station_key_path,
     upload_secret_path,
-    write_trust,
 )
+from tests.trusts import first_trust, put_trust
 
 SITE = SourceId("site-1")
 STATION = SourceId("station-1")
@@ -54,13 +53,5 @@ def make_home(root: Path, *, extra_toml: str = "") -> Home:
     for user in (centre_user(), station_user(STATION)):
         make_secret(secret_path(paths, user))
     make_secret(upload_secret_path(paths, STATION))
-    write_trust(
-        paths.trust,
-        Trust(
-            site=SITE,
-            log_key=log.public_key,
-            centre=TrustedKey(CENTRE, centre.public_key),
-            stations=(TrustedKey(STATION, station.public_key),),
-        ),
-    )
+    put_trust(paths, first_trust(SITE, log, (CENTRE, centre), [(STATION, station)]))
     return Home(paths, read_config(paths), read_trust(paths.trust), station, centre, log)

@@ -18,15 +18,17 @@ from chain_of_custody.proofs import consistency_proof, inclusion_proof
 from chain_of_custody.signatures import Ed25519Signer, public_key_pem
 from chain_of_custody.strict_text import encode_base64
 from chain_of_custody.tree import CompactRange, leaf_hash, node_hash
+from chain_of_custody.trust_root import sign_root
 from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy
 from evidence_model.canonical import canonical_bytes, parse_strict
 from evidence_model.digests import Digest, chunk_list_text
 from evidence_model.ids import AssetId, RecorderId, SourceId, asset_id_of, event_id
 from evidence_model.instants import wire_instant
 from evidence_model.names import safe_local_name
-from host_io.trust import Trust, TrustedKey, trust_bytes
+from host_io.trust import trust_bytes
 from tests.fakes.log_on_disc import START_AT, Source
 from tests.fakes.log_on_disc import test_key as key_of
+from tests.trusts import ROOT, first_trust, next_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -94,20 +96,23 @@ class EvidenceStory:
         self.log_items: list[tuple[Source, bytes]] = []
         self.blobs: dict[str, bytes] = {}
         self.wanted: list[int] = []  # indexes of the events that go into the package
-        self.trust = Trust(
-            site=SITE,
-            log_key=self.log.public_key,
-            centre=TrustedKey(self.centre.name, self.centre.signer.public_key),
-            stations=(
-                TrustedKey(self.station.name, self.station.signer.public_key),
-                TrustedKey(SourceId("st-9"), key_of("st-9").public_key),
-            ),
+        self.trust = first_trust(
+            SITE,
+            self.log,
+            (self.centre.name, self.centre.signer),
+            [(self.station.name, self.station.signer), ("st-9", key_of("st-9"))],
             witnesses=witnesses,
         )
+        self.roots = [sign_root(self.trust, [ROOT])]
         self.cosigners: list[tuple[str, Ed25519Signer]] = []
         self.cosigned_at: dict[str, datetime] = {}  # by the witness's name, if not at the start of the story
         self._leaf_hashes: dict[bytes, bytes] = {}
         self._tell()
+
+    def change_trust(self, *signers: Ed25519Signer, **changes: Any) -> None:
+        """Let the next trust document be in force, signed by the known root or by others."""
+        self.trust = next_trust(self.trust, **changes)
+        self.roots.append(sign_root(self.trust, signers or (ROOT,)))
 
     def _tell(self) -> None:
         for source in (self.centre, self.station):
@@ -204,14 +209,16 @@ class EvidenceStory:
             "proofs/checkpoint-anchor": self.note(self.old_size),
             "proofs/consistency": _lines(consistency_proof(self.old_size, size, self._read_node)),
             "trust/trust.json": trust_bytes(self.trust),
-            "trust/policy.sigsum": self.trust.policy().sigsum_text().encode(),
+            "trust/policy.sigsum": self.trust.policy(size).sigsum_text().encode(),
             **{f"blobs/{digest}": data for digest, data in self.blobs.items()},
         }
-        keys = [self.trust.log_key, *(each.key for each in (self.trust.centre, *self.trust.stations))]
-        for key in keys:
+        for number, root in enumerate(self.roots, start=1):
+            files[f"trust/roots/{number}.dsse.json"] = root
+        for key in (*(log.key for log in self.trust.logs), *(each.key for each in self.trust.sources)):
             files[f"trust/keys/{sha(key)}.pem"] = public_key_pem(key)
-        for each in (self.trust.centre, *self.trust.stations):
-            files[f"trust/submit-{each.id}.pub"] = ssh_line(each.key, each.id)
+        for each in self.trust.sources:
+            until = "" if each.until is None else f"-until-{each.until}"
+            files[f"trust/submit-{each.id}{until}.pub"] = ssh_line(each.key, each.id)
         for original in self.originals:
             files[original.file] = original.data
             files[f"{original.file}.chunks"] = chunks_of(original.data)

@@ -7,10 +7,11 @@ from chain_of_custody.witness_policy import WitnessPolicy
 from chain_of_custody.witness_wire import AddCheckpoint
 from evidence_model.ids import SourceId
 from host_io.config import HomePaths
-from host_io.trust import Trust, TrustedKey, station_witness
+from host_io.trust import Trust, station_witness
 from host_io.witness_state import make_witness
 from tests.fakes.log_on_disc import test_key as key_of
 from tests.fakes.small_tree import SmallTree
+from tests.trusts import first_trust
 
 SITE = SourceId("site-1")
 STATION = SourceId("st-1")
@@ -39,5 +40,4 @@ def witness_home(root: Path, *, is_witness: bool = True) -> tuple[HomePaths, Tru
     key = make_witness(paths, STATION).public_key
     witness = station_witness(SITE, STATION, key)
     policy = WitnessPolicy(witnesses=(witness,), quorum=STATION) if is_witness else WitnessPolicy()
-    centre = TrustedKey(SourceId("centre"), key_of("centre").public_key)
-    return paths, Trust(site=SITE, log_key=LOG.public_key, centre=centre, witnesses=policy)
+    return paths, first_trust(SITE, LOG, ("centre", key_of("centre")), witnesses=policy)

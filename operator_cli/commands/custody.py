@@ -118,9 +118,8 @@ def keys(invocation: Invocation) -> int:
     invocation.config()
     known = trust.read_trust(invocation.paths.trust)
     rows = [
-        ("log", str(known.site), known.log_key),
-        ("centre", str(known.centre.id), known.centre.key),
-        *(("station", str(station.id), station.key) for station in known.stations),
+        *(("log", str(known.site), log.key) for log in known.logs),
+        *((source.role.value, str(source.id), source.key) for source in known.sources),
     ]
     document = [
         {
@@ -205,7 +204,7 @@ def _say_if_it_is_on_its_way(invocation: Invocation, config: HomeConfig, recordi
 
 def _verifies(envelope: Envelope, known: trust.Trust) -> bool:
     try:
-        return bool(verify_envelope(envelope, known.verifiers().values()))
+        return bool(verify_envelope(envelope, known.all_verifiers().values()))
     except SignatureRejectedError:
         return False
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from chain_of_custody.checkpoint import Checkpoint
 from chain_of_custody.errors import WitnessPolicyRejectedError
+from chain_of_custody.trust_document import check_document
+from chain_of_custody.trust_draft import next_document, with_policy
 from chain_of_custody.witness_policy import WitnessPolicy, parse_policy
-from host_io import durable, trust
+from host_io import trust
 from host_io.config import HomeConfig
 from host_io.keys import KeyMissingError, read_signing_key
 from host_io.witness_state import WitnessStateLostError, forget_witness, make_witness, witness_state
@@ -15,6 +17,7 @@ from operator_cli.group import PATH, argument, group, subcommand
 from operator_cli.home_programs import Program
 from operator_cli.invocation import Invocation
 from operator_cli.running import look
+from operator_cli.trust_changes import Change, change_trust, log_size
 
 witness = group("witness")
 
@@ -57,8 +60,11 @@ def set_policy(invocation: Invocation, *, file: Path) -> int:
         raise WitnessPolicyRejectedError(f"{file}: not UTF-8") from error
     if policy.logs and policy.logs != known.policy().logs:
         raise WrongUsageError(invocation.texts("witness.other_log", file=file))
-    _replace(invocation, known, WitnessPolicy(witnesses=policy.witnesses, groups=policy.groups, quorum=policy.quorum))
-    invocation.answer({"quorum": policy.quorum}, [invocation.texts("witness.set", quorum=policy.quorum)])
+    policy = WitnessPolicy(witnesses=policy.witnesses, groups=policy.groups, quorum=policy.quorum)
+    change = _replace(invocation, known, policy)
+    document = {"quorum": policy.quorum, "number": str(change.number), "draft": change.draft and str(change.draft)}
+    people = _said(invocation, change, invocation.texts("witness.set", quorum=policy.quorum))
+    invocation.answer(document, people)
     return Exit.DONE
 
 
@@ -84,20 +90,26 @@ def renew(invocation: Invocation) -> int:
     if config.role.stores:
         seats = tuple(made if each.name == station else each for each in known.witnesses.witnesses)
         policy = WitnessPolicy(witnesses=seats, groups=known.witnesses.groups, quorum=known.witnesses.quorum)
-        _replace(invocation, known, policy)
-        people = [line, invocation.texts("witness.renewed_here")]
+        change = _replace(invocation, known, policy)
+        people = [line, *_said(invocation, change, invocation.texts("witness.renewed_here"))]
     else:
         people = [line, invocation.texts("witness.renewed")]
     invocation.answer({"id": made.name, "vkey": made.key.vkey}, people)
     return Exit.DONE
 
 
-def _replace(invocation: Invocation, known: trust.Trust, policy: WitnessPolicy) -> None:
-    changed = trust.Trust(
-        site=known.site, log_key=known.log_key, centre=known.centre, stations=known.stations, witnesses=policy
-    )
-    trust.parse_trust(trust.trust_bytes(changed), where=str(invocation.paths.trust))  # keys that stand twice
-    durable.write_file(invocation.paths.trust, trust.trust_bytes(changed), mode=0o644)
+def _replace(invocation: Invocation, known: trust.Trust, policy: WitnessPolicy) -> Change:
+    size = log_size(invocation.paths, known)
+    changed = with_policy(next_document(known, size=size), policy)
+    check_document(changed)  # keys that stand twice
+    return change_trust(invocation.paths, changed)
+
+
+def _said(invocation: Invocation, change: Change, said: str) -> list[str]:
+    """Return what is true now, or what is to be done with the draft."""
+    if change.draft is None:
+        return [said]
+    return [invocation.texts("keys.drafted", number=change.number, draft=change.draft, program=invocation.program)]
 
 
 def _own(invocation: Invocation, config: HomeConfig, known: trust.Trust) -> tuple[dict[str, object] | None, str]:

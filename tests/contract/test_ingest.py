@@ -24,9 +24,10 @@ from tests.brokers import wait_for
 from tests.fakes.centre import FakeCentre
 from tests.fakes.fuse_recorder import FuseFile, fuse_recorder
 from tests.fakes.tus_server import TOKEN, Cut, FakeTusServer, Hang, Say
-from tests.homes import SITE, STATION, Home, make_home
+from tests.homes import CENTRE, SITE, STATION, Home, make_home
 from tests.ingesting import ingesting, make_broker, make_centre, start_daemon, workstation
 from tests.spooling import Spooling
+from tests.trusts import first_trust
 
 RECEIPTS = station_topic(SITE, STATION, Channel.RECEIPTS)
 Place = tuple[Home, FakeCentre, Spooling]
@@ -194,7 +195,7 @@ def test_forged_receipts_move_nothing_and_honest_ones_do(place: Place) -> None:
 
 def test_a_refused_event_is_shown_kept_and_lifted_when_the_cause_is_mended(place: Place) -> None:
     home, centre, spooling = place
-    nobody = type(home.trust)(site=home.trust.site, log_key=home.trust.log_key, centre=home.trust.centre)
+    nobody = first_trust(SITE, home.log, (CENTRE, home.centre))
     centre.home = Home(home.paths, home.config, nobody, home.station, home.centre, home.log)
     event = spooling.pull(b"kept")
     with ingesting(home):

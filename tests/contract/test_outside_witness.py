@@ -19,6 +19,7 @@ from tests.fakes.centre_home import centre_at
 from tests.fakes.council import WitnessedPlace
 from tests.fakes.http_witness import HttpWitness, Reply
 from tests.fakes.manual_clock import ManualClock
+from tests.trusts import with_witnesses
 from tests.witnessing import STATION, request_for, witness_home
 
 
@@ -116,7 +117,7 @@ def test_a_checkpoint_that_needs_an_outside_body_is_shown_when_it_has_cosigned(t
         server = stack.enter_context(HttpWitness(place.council.witnesses["w1"]).serving())
         outside, answers = stack.enter_context(asking())
         named = WitnessPolicy(witnesses=(replace(w1, url=server.url), *policy.witnesses[1:]), quorum="w1")
-        trust = replace(place.trust, witnesses=named)
+        trust = with_witnesses(place.trust, named)
         with centre_at(place.paths, trust, clock=place.clock) as centre:
             raws, step = place.says(centre)
             for ask in step.asks:

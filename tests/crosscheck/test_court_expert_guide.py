@@ -16,9 +16,9 @@ from evidence_model.ids import AssetId
 from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
 from evidence_store.stage import LogEntry
-from host_io.trust import Trust, TrustedKey, write_trust
 from tests.fakes.log_on_disc import Source
 from tests.fakes.log_on_disc import test_key as key_of
+from tests.trusts import first_trust, put_trust
 
 ROOT = Path(__file__).parents[2]
 GUIDES = {language: ROOT / "docs" / "guide" / language / "court-expert.md" for language in ("en", "zh")}
@@ -45,10 +45,8 @@ class HandedOver:
         self.footage = folder / "vault" / "sha256" / digest[:2] / digest[2:4] / digest
         self.footage.parent.mkdir(parents=True)
         self.footage.write_bytes(FOOTAGE)
-        centre = TrustedKey(Source("centre").name, key_of("centre").public_key)
-        enrolled = TrustedKey(station.name, station.signer.public_key)
-        trust = Trust(site=Source("site-1").name, log_key=log_key.public_key, centre=centre, stations=(enrolled,))
-        write_trust(folder / "trust.json", trust)
+        centre, enrolled = ("centre", key_of("centre")), (station.name, station.signer)
+        put_trust(folder, first_trust("site-1", log_key, centre, [enrolled]))
         self.words = {
             "H": str(folder),
             "E": envelope_hash(self.event).hex(),

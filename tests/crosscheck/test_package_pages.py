@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,11 @@ from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.events import EventKind
 from evidence_store.package_export import export_package
-from host_io.trust import station_witness, write_trust
+from host_io.trust import station_witness
 from tests.fakes.centre_home import LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.packages import HOSTILE_NAMES, Docking, document, flip, recording_of
+from tests.trusts import put_trust, with_witnesses
 
 PAGES = {"en": "HOW-TO-VERIFY.md", "zh": "怎样验证.md"}
 FILM = bytes(range(256)) * 8192 + b"and a little more"
@@ -54,7 +54,7 @@ def _cosign(centre: Centre, station: FakeStation, witness: Ed25519Signer) -> Non
     """Let the site have a witness, and let it have cosigned the newest head."""
     one = station_witness(SITE, station.id, witness.public_key)
     policy = WitnessPolicy(witnesses=(one,), quorum=one.name)
-    write_trust(centre.paths.trust, replace(trust_of(station), witnesses=policy))
+    put_trust(centre.paths, with_witnesses(trust_of(station), policy))
     note = centre.ledger.note
     head = open_checkpoint(note, log_key=LOG.public_key)
     line = cosign(head, signer=witness, name=one.key.name, at=station.now_at)

@@ -28,15 +28,14 @@ from host_io.keys import make_secret
 from host_io.signed_journal import SignedJournal
 from host_io.trust import (
     Trust,
-    TrustedKey,
     centre_key_path,
     log_key_path,
     station_key_path,
     upload_secret_path,
-    write_trust,
 )
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.manual_clock import ManualClock
+from tests.trusts import first_trust, put_trust
 
 SITE = SourceId("site-1")
 CENTRE = Ed25519Signer.from_seed(b"c" * 32)
@@ -58,18 +57,13 @@ def make_centre_home(root: Path, *stations: FakeStation, role: Role = Role.CENTR
         make_secret(upload_secret_path(paths, station.id))
     for path, seed in seeds.items():
         durable.write_file(path, seed.hex().encode() + b"\n", mode=0o600)
-    write_trust(paths.trust, trust_of(*stations))
+    put_trust(paths, trust_of(*stations))
     return paths
 
 
 def trust_of(*stations: FakeStation) -> Trust:
     """Return the trust file of the known keys and these stations."""
-    return Trust(
-        site=SITE,
-        log_key=LOG.public_key,
-        centre=TrustedKey(SourceId("centre"), CENTRE.public_key),
-        stations=tuple(TrustedKey(each.id, each.signer.public_key) for each in stations),
-    )
+    return first_trust(SITE, LOG, ("centre", CENTRE), [(each.id, each.signer) for each in stations])
 
 
 @dataclass(frozen=True, slots=True)

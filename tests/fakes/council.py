@@ -1,7 +1,7 @@
 """Stations as witnesses of a centre worked by hand: their keys, records and answers are the real ones."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_of_custody.errors import ReceiptUnwitnessedError
@@ -15,12 +15,13 @@ from evidence_store.cosigning import Ask
 from evidence_store.quorum_desk import WitnessMessage
 from evidence_store.sequencer import Step
 from host_io.config import HomePaths
-from host_io.trust import Trust, station_witness, write_trust
+from host_io.trust import Trust, station_witness
 from host_io.witness_state import make_witness
 from ingest_daemon.witnessing import Witness, open_witness
 from tests.fakes.centre_home import CENTRE, LOG, SITE, Centre, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.manual_clock import ManualClock
+from tests.trusts import put_trust, with_witnesses
 
 NAMES = (SourceId("w1"), SourceId("w2"), SourceId("w3"))
 
@@ -44,7 +45,7 @@ class Council:
         policy = WitnessPolicy(
             witnesses=seats, groups=(Group("council", self.quorum, tuple(self.names)),), quorum="council"
         )
-        named = replace(trust, witnesses=policy)
+        named = with_witnesses(trust, policy)
         for name in self.names:
             self.paths(name).keys.mkdir(parents=True, exist_ok=True)
             witness = open_witness(self.paths(name), named, name, clock=self.clock)
@@ -89,7 +90,7 @@ class WitnessedPlace:
         self.paths = make_centre_home(root / "home", self.station)
         self.council = Council(root / "witnesses", self.clock, NAMES, quorum=2)
         self.trust = self.council.trusting(trust_of(self.station))
-        write_trust(self.paths.trust, self.trust)
+        put_trust(self.paths, self.trust)
 
     def says(self, centre: Centre, count: int = 1) -> tuple[list[bytes], Step]:
         """Let the station say something; nobody is asked yet."""

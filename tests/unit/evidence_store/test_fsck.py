@@ -18,11 +18,12 @@ from evidence_store.log_folder import LogFolder
 from evidence_store.rebuild import rebuild
 from evidence_store.vault import place_in
 from host_io.config import HomePaths, Role
-from host_io.trust import read_trust, trust_bytes
+from host_io.trust import read_trust
 from tests.fakes.centre_home import centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.workstation_home import FILMS, ON_ITS_WAY, Station, make_workstation_home
+from tests.trusts import put_trust
 
 
 @pytest.fixture
@@ -109,13 +110,13 @@ def test_every_byte_of_the_trust_file_counts(home: HomePaths) -> None:
 
 def test_another_key_for_a_known_name_is_damage_and_a_new_station_is_not(home: HomePaths, key: FakeStation) -> None:
     newcomer, impostor = FakeStation("station-2", seed=7), FakeStation(key.id, seed=8)
-    home.trust.write_bytes(trust_bytes(trust_of(key, newcomer)))
+    put_trust(home, trust_of(key, newcomer))
     result = verify_home_summary(home)
     assert [(finding.code, finding.severity) for finding in result.findings] == [("STO-065", Severity.NOTE)]
     for path in home.keys.glob("*.key"):
         path.unlink()  # a copy of the home without its secrets
     assert found(home) == {}
-    home.trust.write_bytes(trust_bytes(trust_of(impostor)))
+    put_trust(home, trust_of(impostor))
     assert found(home)["STO-065"] == {"trust.json"}
     assert read_trust(home.trust) == trust_of(impostor)
 
@@ -293,7 +294,7 @@ def test_a_log_set_back_is_found_by_those_who_saw_it_larger(home: HomePaths, key
         centre.sequencer.trust(trust_of(key, station))
         centre.take(station, [station.says()])
         centre.ledger.settle()
-    home.trust.write_bytes(trust_bytes(trust_of(key, station)))
+    put_trust(home, trust_of(key, station))
     assert found(home) == {}
     for path, data in old.items():
         path.write_bytes(data)
@@ -302,7 +303,7 @@ def test_a_log_set_back_is_found_by_those_who_saw_it_larger(home: HomePaths, key
 
 def test_a_home_that_was_cut_off_is_not_damaged(home: HomePaths, key: FakeStation) -> None:
     other = FakeStation("station-2", seed=7)
-    home.trust.write_bytes(trust_bytes(trust_of(key, other)))
+    put_trust(home, trust_of(key, other))
     with centre_at(home, trust_of(key, other)) as centre:
         old = (home.log / "checkpoint").read_bytes()
         centre.take(other, [other.says() for _ in range(3)])

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ from evidence_store.log_reader import LogReader
 from evidence_store.package_export import PackageResult, export_package
 from host_io import durable
 from host_io.config import HomePaths
-from host_io.trust import centre_key_path, station_witness, write_trust
+from host_io.trust import centre_key_path, station_witness
 from tests.fakes.centre_home import CENTRE, LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.small_disk import small_disk
@@ -63,6 +62,7 @@ from tests.packages import (
     tree,
     vault_file,
 )
+from tests.trusts import put_trust, with_witnesses
 
 FILM = bytes(range(256)) * 4096 * 3 + b"the last chunk is not full"  # 3 MiB and a little
 OTHER = b"another recording"
@@ -436,7 +436,7 @@ def test_a_head_that_too_few_witnesses_cosigned_leads_no_proof(
     witness = Ed25519Signer.from_seed(b"w" * 32)
     one = station_witness(SITE, station.id, witness.public_key)
     policy = WitnessPolicy(witnesses=(one,), quorum=one.name)
-    write_trust(centre.paths.trust, replace(trust_of(station), witnesses=policy))
+    put_trust(centre.paths, with_witnesses(trust_of(station), policy))
     with pytest.raises(HeadUnwitnessedError):
         export(centre, tmp_path / "out", film)
     note = centre.ledger.newest().note

@@ -23,8 +23,8 @@ from evidence_store.receive import (
     envelope_hash_of,
     examine,
 )
-from host_io.trust import Trust, TrustedKey
 from tests.fakes.fake_station import FakeStation
+from tests.trusts import first_trust
 
 SITE = SourceId("site-1")
 A, B = SourceId("station-a"), SourceId("station-b")
@@ -36,11 +36,11 @@ def station(name: SourceId, seed: int) -> FakeStation:
 
 def keyring(*stations: FakeStation) -> Keyring:
     return Keyring.of(
-        Trust(
-            site=SITE,
-            log_key=Ed25519Signer.from_seed(b"l" * 32).public_key,
-            centre=TrustedKey(SourceId("centre"), Ed25519Signer.from_seed(b"c" * 32).public_key),
-            stations=tuple(TrustedKey(each.id, each.signer.public_key) for each in stations),
+        first_trust(
+            SITE,
+            Ed25519Signer.from_seed(b"l" * 32),
+            ("centre", Ed25519Signer.from_seed(b"c" * 32)),
+            [(each.id, each.signer) for each in stations],
         )
     )
 

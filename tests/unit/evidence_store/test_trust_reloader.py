@@ -1,4 +1,4 @@
-"""A running store takes a new station from trust.json, and nothing that would make it another centre."""
+"""A running store takes the next trust document if its roots signed it, and never becomes another centre."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,26 +7,29 @@ from pathlib import Path
 import pytest
 
 from chain_of_custody.signatures import Ed25519Signer
+from chain_of_custody.trust_entries import PersonRole, SourceRole, TrustedLog, TrustedPerson
 from evidence_model.ids import SourceId
 from evidence_store.trust_reloader import TrustReloader
-from host_io.trust import Trust, TrustedKey, write_trust
-from tests.fakes.centre_home import Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
+from host_io.trust import Trust, trust_bytes
+from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
 from tests.fakes.fake_station import FakeStation
+from tests.trusts import ROOT, next_trust, put_trust, source
 
 STATION, NEW = FakeStation(), FakeStation("station-2", seed=4)
-OTHER_KEY = Ed25519Signer.from_seed(b"x" * 32).public_key
-TRUST = trust_of(STATION, NEW)
+OTHER = Ed25519Signer.from_seed(b"x" * 32)
+FIRST = trust_of(STATION)
+TRUST = next_trust(FIRST, sources=(*FIRST.sources, source(SITE, NEW.id, NEW.signer)))
 
 
 @pytest.fixture
 def centre(tmp_path: Path) -> Iterator[Centre]:
-    with centre_at(make_centre_home(tmp_path / "home", STATION), trust_of(STATION)) as centre:
+    with centre_at(make_centre_home(tmp_path / "home", STATION), FIRST) as centre:
         yield centre
 
 
 @pytest.fixture
 def reloader(centre: Centre) -> TrustReloader:
-    return TrustReloader(centre.paths.trust, centre.sequencer, centre.book)
+    return TrustReloader(centre.paths, centre.sequencer, centre.book)
 
 
 def told(centre: Centre) -> list[str]:
@@ -34,36 +37,108 @@ def told(centre: Centre) -> list[str]:
     return [row["code"] for row in rows]
 
 
-def test_a_new_station_is_trusted_at_once(centre: Centre, reloader: TrustReloader) -> None:
+def said(centre: Centre) -> list[tuple[str, str]]:
+    """Return kind and subject of what the log holds of the centre about keys."""
+    size = centre.ledger.size
+    events = [event.view for event in centre.sequencer._parts.reader.events(0, size)]
+    return [(each.kind, each.subject.name) for each in events if each.kind.startswith(("key.", "trust."))]
+
+
+def test_a_new_station_is_trusted_at_once_and_the_log_knows_by_which_document(
+    centre: Centre, reloader: TrustReloader
+) -> None:
     station = FakeStation("station-2", seed=4)
     raw = station.says()
     assert [code for _, code, _ in refusals_of(centre.take(station, [raw]))] == ["STO-011"]
     centre.book.clear("STO-011", "station/station-2")
-    write_trust(centre.paths.trust, TRUST)
+    put_trust(centre.paths, TRUST)
     reloader.look()
     assert len(receipts_of(centre.take(station, [raw]), station)) == 1
     assert told(centre) == []
+    assert said(centre)[-2:] == [("key.enrolled", f"key/{station.signer.key_id}"), ("trust.changed", "trust/2")]
+
+
+def test_a_revoked_station_is_refused_at_once_whatever_time_it_claims(centre: Centre, reloader: TrustReloader) -> None:
+    early = [STATION_OF_ITS_OWN.says() for _ in range(2)]
+    assert len(receipts_of(centre.take(STATION_OF_ITS_OWN, early[:1]), STATION_OF_ITS_OWN)) == 1
+    begun = centre.sequencer.begin([(f"evidock/v1/{SITE}", b"")])  # a batch is being looked at meanwhile
+    size = centre.ledger.size
+    closed = [replace(each, until=size) if each.id == STATION.id else each for each in FIRST.sources]
+    put_trust(centre.paths, next_trust(FIRST, sources=tuple(closed), since=size))
+    reloader.look()
+    centre.sequencer.finish(begun)
+    step = centre.take(STATION_OF_ITS_OWN, early[1:])
+    assert [code for _, code, _ in refusals_of(step)] == ["STO-140"]
+    assert said(centre)[-2:] == [("key.revoked", f"key/{STATION.signer.key_id}"), ("trust.changed", "trust/2")]
+    assert [event.view.source.id for event in centre.sequencer._parts.reader.events(size, centre.ledger.size)] == [
+        "centre",
+        "centre",
+    ]
+
+
+STATION_OF_ITS_OWN = FakeStation()
+
+
+def test_what_was_examined_before_the_revocation_is_not_logged_after_it(
+    centre: Centre, reloader: TrustReloader
+) -> None:
+    station = FakeStation()
+    from evidence_model.topics import Channel, station_topic  # noqa: PLC0415
+
+    topic = station_topic(SITE, station.id, Channel.EVENTS)
+    begun = centre.sequencer.begin([(topic, station.wire(station.says()))])
+    closed = [replace(each, until=1) if each.id == STATION.id else each for each in FIRST.sources]
+    put_trust(centre.paths, next_trust(FIRST, sources=tuple(closed), since=1))
+    reloader.look()
+    assert [code for _, code, _ in refusals_of(centre.sequencer.finish(begun))] == ["STO-140"]
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        replace(TRUST, site=SourceId("site-2")),
-        replace(TRUST, log_key=OTHER_KEY),
-        replace(TRUST, centre=TrustedKey(SourceId("centre"), OTHER_KEY)),
-        replace(TRUST, centre=TrustedKey(SourceId("centre-2"), TRUST.centre.key)),
+        replace(TRUST, site=SourceId("site-2"), sources=()),
+        replace(TRUST, logs=(TrustedLog(key=OTHER.public_key),)),
+        replace(TRUST, sources=(source(SITE, "centre", OTHER, role=SourceRole.CENTRE), *TRUST.sources[1:])),
     ],
-    ids=["site", "log", "centre key", "centre name"],
+    ids=["site", "log", "centre key"],
 )
 def test_a_trust_file_of_another_centre_is_told_and_not_used(
     centre: Centre, reloader: TrustReloader, other: Trust
 ) -> None:
-    write_trust(centre.paths.trust, other)
+    if other.site != SITE:
+        site = str(other.site)
+        other = replace(other, sources=(source(site, "centre", OTHER, role=SourceRole.CENTRE),))
+    put_trust(centre.paths, other)
     reloader.look()
     reloader.look()
-    assert centre.sequencer.trusted == trust_of(STATION)
+    assert centre.sequencer.trusted == FIRST
     assert told(centre) == ["STO-093"]
-    write_trust(centre.paths.trust, TRUST)
+    put_trust(centre.paths, TRUST)
+    reloader.look()
+    assert centre.sequencer.trusted == TRUST
+    assert told(centre) == []
+
+
+PERSON = TrustedPerson(id="P001234", key=OTHER.public_key, roles=(PersonRole.OFFICER,))
+FORGED = {
+    "enrolled by the centre alone": lambda home: put_trust(home, TRUST, OTHER),
+    "an older one comes back": lambda home: put_trust(home, replace(FIRST, people=(PERSON,))),
+    "a number is left out": lambda home: put_trust(home, replace(TRUST, number=3, previous=TRUST.hash)),
+    "of another history": lambda home: put_trust(home, replace(TRUST, previous=bytes(32))),
+    "not signed at all": lambda home: home.trust.write_bytes(trust_bytes(TRUST)),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
+def test_a_document_that_may_not_follow_is_told_and_the_one_before_it_stays(
+    centre: Centre, reloader: TrustReloader, forge: object
+) -> None:
+    assert callable(forge)
+    forge(centre.paths)
+    reloader.look()
+    assert centre.sequencer.trusted == FIRST
+    assert told(centre) == ["HOST-043"]
+    put_trust(centre.paths, TRUST, ROOT)
     reloader.look()
     assert centre.sequencer.trusted == TRUST
     assert told(centre) == []
@@ -79,7 +154,7 @@ def test_a_trust_file_that_is_lost_or_damaged_is_told_once_and_the_known_keys_go
     centre.paths.trust.unlink()
     reloader.look()
     assert told(centre) == ["HOST-040"]
-    assert centre.sequencer.trusted == trust_of(STATION)
-    write_trust(centre.paths.trust, TRUST)
-    TrustReloader(centre.paths.trust, centre.sequencer, centre.book)  # mended while the store was stopped
+    assert centre.sequencer.trusted == FIRST
+    put_trust(centre.paths, TRUST)
+    TrustReloader(centre.paths, centre.sequencer, centre.book)  # mended while the store was stopped
     assert told(centre) == []

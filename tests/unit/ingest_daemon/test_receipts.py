@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,14 +18,15 @@ from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.witness_policy import Group, WitnessPolicy
 from evidence_model.ids import SourceId
 from host_io.signed_journal import SignedEvent
-from host_io.trust import Trust, station_witness, witness_name
+from host_io.trust import station_witness, witness_name
 from ingest_daemon.errors import NotTrustedError
 from ingest_daemon.ledger import Ledger
 from ingest_daemon.receipts import ReceiptDesk
 from tests.fakes.centre import FakeCentre
 from tests.fakes.manual_clock import ManualClock
-from tests.homes import SITE, STATION, Home, make_home
+from tests.homes import CENTRE, SITE, STATION, Home, make_home
 from tests.spooling import Spooling
+from tests.trusts import first_trust, with_witnesses
 
 STRANGER = Ed25519Signer.from_seed(b"s" * 32)
 
@@ -284,7 +285,7 @@ def test_a_flood_of_forgeries_is_one_finding(bench: Bench) -> None:
 
 
 def test_a_station_that_trust_does_not_name_says_so_at_once(bench: Bench) -> None:
-    nobody = Trust(site=bench.home.trust.site, log_key=bench.home.trust.log_key, centre=bench.home.trust.centre)
+    nobody = first_trust(SITE, bench.home.log, (CENTRE, bench.home.centre))
     with pytest.raises(NotTrustedError, match=STATION):
         ReceiptDesk(bench.ledger, trust=nobody, station=STATION, clock=bench.clock)
 
@@ -304,7 +305,7 @@ def _witnessed(bench: Bench, *names: str, quorum: int) -> dict[str, Ed25519Signe
     signers = {name: Ed25519Signer.from_seed(name.encode().ljust(32)) for name in names}
     witnesses = tuple(station_witness(SITE, SourceId(name), key.public_key) for name, key in signers.items())
     policy = WitnessPolicy(witnesses=witnesses, groups=(Group("some", quorum, names),), quorum="some")
-    trust = replace(bench.home.trust, witnesses=policy)
+    trust = with_witnesses(bench.home.trust, policy)
     bench.desk = ReceiptDesk(bench.ledger, trust=trust, station=STATION, clock=bench.clock)
     return signers
 

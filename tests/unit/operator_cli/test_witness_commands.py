@@ -68,7 +68,7 @@ def test_a_policy_of_another_log_or_with_a_signing_key_is_refused(home: Path) ->
     assert _set(home, f"log {other}\nquorum none\n")[0] == 2
     station = read_trust(home / "trust.json").stations[0].key
     twice = NoteKey("me", NoteAlgorithm.COSIGNATURE_V1, station).vkey
-    assert _set(home, f"witness me {twice}\nquorum me\n")[0] == 5
+    assert _set(home, f"witness me {twice}\nquorum me\n")[0] == 3
 
 
 def test_a_witness_in_order_keeps_its_key(home: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chain_of_custody.envelope import parse_envelope as room_envelope
 from chain_of_custody.event import parse_statement as room_statement
 from chain_of_custody.notes import parse_vkey, verify_note
+from chain_of_custody.trust_document import parse_document
 from chain_of_custody.witness_policy import parse_policy as room_policy
 from evidence_model.canonical import canonical_bytes
 from evidence_model.errors import RefusedError as RoomRefusedError
@@ -258,8 +260,92 @@ def test_a_trust_file_is_read_in_its_one_form() -> None:
     ):
         with pytest.raises(RefusedError):
             parse_trust(bad)
-    station = json.loads(good)["stations"][0]["key"]
+    station = json.loads(good)["sources"][1]["key"]
     with pytest.raises(RefusedError):  # one key under two names
-        parse_trust(good.replace(json.loads(good)["stations"][1]["key"].encode(), station.encode()))
+        parse_trust(good.replace(json.loads(good)["sources"][2]["key"].encode(), station.encode()))
     with pytest.raises(RefusedError):  # a key that makes one signature fit any message
         parse_trust(good.replace(station.encode(), ("01" + "00" * 31).encode()))
+
+
+DOCUMENT = json.loads(trust_bytes(EvidenceStory([Original("a.mp4", b"a")]).trust))
+SPARE = KEYS["w1"].raw.hex()
+BAD_DOCUMENTS: dict[str, Callable[[Any], object]] = {
+    "version": lambda one: one.update(version="1"),
+    "another member": lambda one: one.update(more="1"),
+    "no root": lambda one: one["roots"].update(keys=[]),
+    "threshold 0": lambda one: one["roots"].update(threshold="0"),
+    "threshold 2 of 1": lambda one: one["roots"].update(threshold="2"),
+    "one key for two roots": lambda one: one["roots"]["keys"].append({**one["roots"]["keys"][0], "id": "root-2"}),
+    "one root twice": lambda one: one["roots"]["keys"].append({"id": "root-1", "key": SPARE}),
+    "number 0": lambda one: one.update(number="0"),
+    "first with one before it": lambda one: one.update(previous="ab" * 32),
+    "second with none": lambda one: one.update(number="2"),
+    "no log": lambda one: one.update(logs=[]),
+    "a log that ended last": lambda one: one["logs"][0].update(final={"root": "ab" * 32, "size": "5"}),
+    "a log from later on": lambda one: one["logs"][0].update({"from": "1"}),
+    "two logs at once": lambda one: one["logs"].append({"final": None, "from": "0", "key": SPARE}),
+    "a gap between logs": lambda one: one.update(
+        logs=[
+            {**one["logs"][0], "final": {"root": "ab" * 32, "size": "5"}},
+            {"final": None, "from": "6", "key": SPARE},
+        ]
+    ),
+    "no centre": lambda one: one["sources"].pop(0),
+    "two keys at once": lambda one: one["sources"].append(one["sources"][1]),
+    "the log's key for a root": lambda one: one["roots"]["keys"][0].update(key=one["logs"][0]["key"]),
+    "a range backwards": lambda one: one["sources"][1].update({"from": "5", "until": "4"}),
+    "a range from 5 to 0": lambda one: one["sources"][1].update({"from": "5", "until": "0"}),
+    "suspect before it began": lambda one: one["sources"][1].update({"from": "5", "suspect_from": "0"}),
+    "no possession": lambda one: one["sources"][1].update(possession="ab" * 64),
+    "another's possession": lambda one: one["sources"][1].update(possession=one["sources"][2]["possession"]),
+    "a role that is none": lambda one: one["sources"][1].update(role="log"),
+    "no policy": lambda one: one.update(policies=[]),
+    "a policy from 1 on": lambda one: one["policies"][0].update({"from": "1"}),
+    "two policies at once": lambda one: one["policies"].append(one["policies"][0]),
+    "a mirror that is a log": lambda one: one.update(mirrors=["a.example+01020304+AQID"]),
+    "a person without a role": lambda one: one.update(
+        people=[{"from": "0", "id": "P1", "key": SPARE, "roles": [], "until": None}]
+    ),
+    "a role that people have not": lambda one: one.update(
+        people=[{"from": "0", "id": "P1", "key": SPARE, "roles": ["boss"], "until": None}]
+    ),
+    "a number for a text": lambda one: one.update(since=0),
+}
+GOOD_DOCUMENTS: dict[str, Callable[[Any], object]] = {
+    "as it is": lambda _: None,
+    "a station that was revoked": lambda one: one["sources"][1].update(until="7", suspect_from="3"),
+    "a person": lambda one: one.update(
+        people=[{"from": "0", "id": "P1", "key": SPARE, "roles": ["it", "auditor"], "until": "9"}]
+    ),
+    "a log that handed over": lambda one: one.update(
+        logs=[
+            {**one["logs"][0], "final": {"root": "ab" * 32, "size": "5"}},
+            {"final": None, "from": "5", "key": SPARE},
+        ]
+    ),
+    "an authority": lambda one: one.update(
+        authorities=[{"certificates": ["AQID"], "name": "tsa-1", "roots": ["AQID"]}]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", BAD_DOCUMENTS.values(), ids=BAD_DOCUMENTS.keys())
+def test_both_refuse_the_same_trust_documents(change: Callable[[Any], object]) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    change(document)
+    try:
+        data = canonical_bytes(document)
+    except RoomRefusedError:
+        data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    with pytest.raises(RoomRefusedError):
+        parse_document(data)
+    with pytest.raises(RefusedError):
+        parse_trust(data + b"\n")
+
+
+@pytest.mark.parametrize("change", GOOD_DOCUMENTS.values(), ids=GOOD_DOCUMENTS.keys())
+def test_both_accept_the_same_trust_documents(change: Callable[[Any], object]) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    change(document)
+    data = canonical_bytes(document)
+    assert parse_trust(data + b"\n").hash == parse_document(data).hash

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,14 @@ from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.events import EventKind
 from evidence_store.package_export import export_package
-from host_io.trust import station_witness, write_trust
+from host_io.trust import station_witness
 from outside_verifier.build import pyz_bytes
 from outside_verifier.package import verify_package
 from outside_verifier.trust import parse_trust
 from tests.fakes.centre_home import LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.packages import HOSTILE_NAMES, Docking, recording_of
+from tests.trusts import put_trust, with_witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,8 +117,8 @@ def test_a_log_with_witnesses(centre: Centre, docking: Docking, stations: list[F
     film = docking.pull(FILM)
     witness = Ed25519Signer.from_seed(b"w" * 32)
     one = station_witness(SITE, stations[0].id, witness.public_key)
-    trust = replace(trust_of(*stations), witnesses=WitnessPolicy(witnesses=(one,), quorum=one.name))
-    write_trust(centre.paths.trust, trust)
+    trust = with_witnesses(trust_of(*stations), WitnessPolicy(witnesses=(one,), quorum=one.name))
+    put_trust(centre.paths, trust)
     public = centre.ledger.public()
     assert public is not None
     note = public.note
