@@ -128,12 +128,8 @@ def story() -> Story:
 
 @POPPLER
 def test_both_reports_say_everything_that_was_signed(story: Story, tmp_path: Path) -> None:
-    story.trust = replace(
-        story.trust,
-        witnesses=WitnessPolicy(
-            witnesses=(w := station_witness(SITE, story.station.id, WITNESS.public_key),), quorum=w.name
-        ),
-    )
+    witness = station_witness(SITE, story.station.id, WITNESS.public_key)
+    story.trust = with_witnesses(story.trust, WitnessPolicy(witnesses=(witness,), quorum=witness.name))
     one = story.pull(b"film", b"DCIM/0001.MP4", locked=True, listed=5)
     two = story.pull(b"other film", b"DCIM/0002.MP4")
     story.says(
