@@ -39,6 +39,7 @@ from host_io.trust import station_witness
 from tests.fakes.centre_home import LOG, SITE, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.packages import HOSTILE_NAMES
+from tests.trusts import with_witnesses
 
 MADE_AT = datetime(2026, 11, 28, 1, 2, 3, 456000, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
