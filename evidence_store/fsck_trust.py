@@ -15,6 +15,7 @@ from evidence_model.ids import SourceId
 from evidence_store.fsck_facts import LogFacts
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
+from host_io.pkcs11_keys import TokenUnavailableError
 from host_io.trust import Trust, TrustMissingError, centre_key_path, log_key_path, read_trust, station_key_path
 
 TRUST_AND_KEYS_DIFFER = "STO-064"
@@ -57,6 +58,9 @@ class TrustCheck:
         for owner, path in there.items():
             try:
                 self.private[owner] = read_signing_key(path).public_key
+            except TokenUnavailableError as error:  # elsewhere than where the token is; nothing is lost
+                details = {"why": str(error)[:300]}
+                self.findings.append(Finding(KEY_FILE_WRONG, Severity.NOTE, f"keys/{path.name}", details))
             except EvidockError as error:
                 details = {"why": str(error)[:300]}
                 self.findings.append(Finding(KEY_FILE_WRONG, Severity.DAMAGE, f"keys/{path.name}", details))
