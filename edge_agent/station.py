@@ -3,14 +3,17 @@
 from dataclasses import dataclass, field
 from importlib import resources
 
+from edge_agent.codes import NO_SM3
 from edge_agent.fair import FairTurns
 from edge_agent.inspection import Inspect, inspect
-from edge_agent.journal import AgentJournal
+from edge_agent.journal import AgentJournal, Desk
 from edge_agent.one_docking import OneDockingEach
 from edge_agent.profile_reader import ProfileSet, read_profiles, shipped_profiles
 from edge_agent.pull import PullSettings
 from edge_agent.reread import Rereader
 from edge_agent.spool import Spool
+from evidence_model.digests import new_sm3
+from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from host_io.config import HomeConfig, HomePaths
 from host_io.keys import read_signing_key
@@ -44,6 +47,15 @@ class Station:
     rereader: Rereader
     dockings: OneDockingEach = field(default_factory=OneDockingEach)
     settings: SessionSettings = field(default_factory=SessionSettings)
+
+    def makes_sm3(self, desk: Desk) -> bool:
+        """Say whether footage gets an SM3 digest; one that cannot be made here is a finding and no obstacle."""
+        is_wanted = self.config.station.sm3 or self.pack.sm3.value
+        if is_wanted and new_sm3() is None:
+            desk.find(Finding(NO_SM3, Severity.FAULT, self.config.station.id))
+        else:
+            desk.cure(NO_SM3, self.config.station.id)
+        return is_wanted
 
 
 def open_station(

@@ -296,7 +296,7 @@ class StoreService:
                 return
 
     def _stumble(self, error: Exception) -> None:
-        """Say once that something is missing (room on the disk, a key's token); the work goes on when it is there again."""
+        """Say once that something is missing (room, a token); the work goes on when it is there again."""
         code = error.code if isinstance(error, EvidockError) else LogFullError.code
         if not self._problem:
             logs.event(_LOG, "store.waiting", level=logging.ERROR, code=code, problem=str(error))

@@ -1,4 +1,4 @@
-"""A workstation whose log and centre sign in a PKCS#11 token: the whole way, and a token that is pulled out under way."""
+"""A workstation whose log and centre sign in a PKCS#11 token: the whole way, and a token that is pulled out."""
 
 from __future__ import annotations
 

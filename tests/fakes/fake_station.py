@@ -74,7 +74,15 @@ class FakeStation:
             self._assets[link.id] = AssetLink(link.id, link.seq, self.prev)
         return raw
 
-    def pulls(self, content: bytes, *, path: bytes = b"DCIM/0001.MP4", recorder: str = "rec-1", **more: Json) -> bytes:
+    def pulls(
+        self,
+        content: bytes,
+        *,
+        path: bytes = b"DCIM/0001.MP4",
+        recorder: str = "rec-1",
+        sm3: bytes | None = None,
+        **more: Json,
+    ) -> bytes:
         """Return the `footage.pulled` of a file with this content."""
         digest = Digest(hashlib.sha256(content).digest())
         rec = RecorderId(recorder)
@@ -91,7 +99,7 @@ class FakeStation:
         return self.says(
             EventKind.FOOTAGE_PULLED,
             body,
-            subject=Subject(f"asset/{asset}", digest.raw),
+            subject=Subject(f"asset/{asset}", digest.raw, sm3),
             asset=asset,
             blobs=[BlobRef(BlobRole.FOOTAGE, digest, len(content))],
         )
