@@ -17,6 +17,7 @@ from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from host_io.config import HomeConfig, HomePaths
 from host_io.keys import read_signing_key
+from host_io.sm2 import open_sm2
 from host_io.trust import station_key_path
 from policies.model import Pack
 from policies.reader import read_pack
@@ -73,7 +74,8 @@ def open_station(
         ProfileError, UnknownProfileError, PackError: a site's own profile or policy pack has mistakes.
     """
     signer = read_signing_key(station_key_path(paths, config.station.id))
-    journal = AgentJournal(paths=paths, signer=signer, station=config.station.id, clock=clock)
+    sm2 = open_sm2(paths, config.station.id, clock)
+    journal = AgentJournal(paths=paths, signer=signer, station=config.station.id, clock=clock, sm2=sm2)
     spool = Spool(paths.spool, reserve_bytes=config.station.spool_reserve_bytes)
     spool.prepare()
     (paths.run / "progress").mkdir(mode=0o700, parents=True, exist_ok=True)
