@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from chain_of_custody.envelope import EnvelopeSignature
-from chain_of_custody.signatures import KeyId
+from chain_of_custody.signatures import SM2_DER_HEAD, SM2_KEY_BYTES, KeyId, sm2_public_key_der
 from evidence_model.errors import RefusedError, UnavailableError
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
@@ -25,9 +25,7 @@ from host_io import durable
 from host_io.config import HomePaths
 from host_io.keys import read_secret
 
-SM2_KEY_BYTES: Final = 65  # an uncompressed point, as of P-256
 _ALGORITHM: Final = ("-rawin", "-digest", "sm3", "-pkeyopt", "distid:1234567812345678")
-_SPKI_HEAD: Final = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")  # RFC 5480 form, curve SM2
 _SECONDS: Final = 2.0
 _REST_SECONDS: Final = 60.0
 
@@ -60,9 +58,9 @@ def sm2_point(path: Path) -> bytes:
     """Return the public point of the key at `path`; raises as `make_sm2_key`, and KeyMissingError."""
     read_secret(path)  # whole, and its owner's alone
     der = _openssl(["pkey", "-in", str(path), "-pubout", "-outform", "DER"])
-    if not der.startswith(_SPKI_HEAD) or len(der) != len(_SPKI_HEAD) + SM2_KEY_BYTES:
+    if not der.startswith(SM2_DER_HEAD) or len(der) != len(SM2_DER_HEAD) + SM2_KEY_BYTES:
         raise Sm2UnavailableError(f"{path}: this is no SM2 key; make one with openssl")
-    return der[len(_SPKI_HEAD) :]
+    return der[len(SM2_DER_HEAD) :]
 
 
 def verify_sm2(point: bytes, message: bytes, signature: bytes) -> bool:
@@ -73,7 +71,7 @@ def verify_sm2(point: bytes, message: bytes, signature: bytes) -> bool:
     """
     with tempfile.TemporaryDirectory(prefix="evidock-sm2-") as folder:
         key, signed = Path(folder, "key.der"), Path(folder, "signature")
-        key.write_bytes(_SPKI_HEAD + point)
+        key.write_bytes(sm2_public_key_der(point))
         signed.write_bytes(signature)
         _openssl(["pkey", "-pubin", "-inform", "DER", "-in", str(key), "-noout"])  # a key that it can use
         options = ["-verify", "-pubin", "-keyform", "DER", "-inkey", str(key), "-sigfile", str(signed)]

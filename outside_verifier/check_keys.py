@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .examination import Examination
 from .layout import TRUST
+from .openssl_sm2 import pem
 from .strict import RefusedError
 from .trust import MAX_BYTES, Trust, differences, parse_trust
 
@@ -24,6 +25,7 @@ def check_keys(exam: Examination, own: Trust, known: Trust | None) -> None:
     for wrong in differences(own, known, speakers) if known is not None else []:
         exam.result.add("PKG-012", TRUST, "trust.differs", key=wrong)
     expected = {f"data/trust/keys/{key_id}.pem": key.pem() for key_id, key in own.all_keys.items()}
+    expected.update({f"data/trust/keys/{key_id}.pem": pem(point) for key_id, point in own.sm2.items()})
     for name, key in own.sources.items():
         if key.is_ed25519:
             expected[f"data/trust/submit-{name}.pub"] = f"{key.ssh_line()} {name}\n".encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .keys import Key
 from .strict import RefusedError, canonical_object, hex_bytes, members, text_of
@@ -23,6 +23,7 @@ class Trust:
     centre: str
     sources: Mapping[str, Key]  # the centre's and the stations' names
     witnesses: Policy
+    sm2: Mapping[str, bytes] = field(default_factory=dict)  # points of SM2 keys by their ids; this version names none
 
     @property
     def by_id(self) -> dict[str, Key]:

@@ -21,7 +21,8 @@ def home_with(root: Path, films: dict[bytes, bytes | None]) -> HomePaths:
     paths = make_centre_home(root, station)
     with centre_at(paths, trust_of(station)) as centre:
         for number, (content, digest) in enumerate(films.items()):
-            centre.take(station, [station.pulls(content, path=b"%d.MP4" % number, sm3=digest)])
+            station.sm3_of = None if digest is None else {content: digest}.__getitem__
+            centre.take(station, [station.pulls(content, path=b"%d.MP4" % number)])
             centre.hand_over(content)
             centre.adopt_all()
     return paths
