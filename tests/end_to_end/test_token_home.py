@@ -52,5 +52,8 @@ def test_a_home_with_its_log_key_in_a_token_takes_footage_and_waits_for_a_token_
         wait_until(workstation.all_receipted, what="every receipt, by itself")
         assert TokenAbsentError.code not in findings(workstation)
         assert workstation.log_size() > size
-        counts = json.loads(workstation.evidock("--json", "verify", str(home)).stdout)
-        assert not counts["findings"], counts
+        said = json.loads(workstation.evidock("--json", "verify", str(home)).stdout)
+        assert not said["findings"], said
+    token.pull_out()
+    said = json.loads(workstation.evidock("--json", "verify", str(home)).stdout)  # where the token is not: no damage
+    assert {each["subject"] for each in said["findings"]} == {"keys/log.key", "keys/centre.key"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,14 @@ def test_a_resumed_copy_has_the_sm3_of_the_whole_file(dock: DockHome, card: Path
     dock.dock(card, files=Faults(gone_at={b"2.mp4": 7 * MIB}).files, sm3=True)
     assert dock.dock(card, sm3=True).ok
     assert any("resumed" in view.body for view in dock.events("footage.pulled"))
+    assert said(dock) == {path.name: openssl_says(path) for path in card.iterdir()}
+
+
+def test_a_policy_that_asks_is_enough(dock: DockHome, card: Path) -> None:
+    with dock.station() as station:
+        assert not station.pack.sm3.value
+        asking = replace(station.pack, sm3=replace(station.pack.sm3, value=True))
+        assert dock.dock_at(replace(station, pack=asking), card).ok
     assert said(dock) == {path.name: openssl_says(path) for path in card.iterdir()}
 
 
