@@ -216,7 +216,8 @@ class StoreService:
         Raises:
             DamageError: the log contradicts itself; nothing more is signed.
         """
-        self._book.clear_about("log")  # an earlier run's trouble: the log is open, and its keys have signed
+        with contextlib.suppress(sqlite3.Error):  # the disk may be full
+            self._book.clear_about("log")  # an earlier run's trouble: the log is open, and its keys have signed
         self.worker.start()
         is_busy = False
         try:

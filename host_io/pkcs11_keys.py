@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain_of_custody.signatures import ED25519_KEY_BYTES, Ed25519Verifier, KeyId
-from evidence_model.errors import UnavailableError
+from evidence_model.errors import RefusedError, UnavailableError
 from host_io import durable
 from host_io.token_uri import TokenUri
 
@@ -55,6 +55,7 @@ class TokenPinError(TokenUnavailableError):
     """The token refused the PIN, or has one try left; it is not asked again until somebody mends it."""
 
     code = "HOST-054"
+    exit_code = RefusedError.exit_code  # of a program that cannot start so: systemd leaves it to people
 
 
 class TokenKeyError(TokenUnavailableError):
@@ -81,7 +82,7 @@ class TokenSigner:
         """
         self._uri = uri
         self._module = _module_of(uri.module)
-        self._pin = _Pin(uri, folder=key_file.parent, read=read_pin)
+        self._pin = _Pin(uri, key_file=key_file, read=read_pin)
         self.public_key: bytes = self._ask(lambda: self._module.public_key(uri, self._pin))
         self.key_id = KeyId.of(self.public_key)
         self._verifier = Ed25519Verifier(self.public_key)
@@ -196,11 +197,12 @@ class _Module:
 class _Pin:
     """The PIN of one token, offered once as long as its file stays the same."""
 
-    def __init__(self, uri: TokenUri, *, folder: Path, read: Callable[[Path], str]) -> None:
+    def __init__(self, uri: TokenUri, *, key_file: Path, read: Callable[[Path], str]) -> None:
         self._path = uri.pin_path
         self._read = read
         about = hashlib.sha256(repr((uri.module, uri.token)).encode()).hexdigest()
-        self._mark = folder / f"pin-refused-{about[:16]}"
+        run = key_file.parent.with_name("run")  # of the home: programs may not write into keys/
+        self._mark = (run if run.is_dir() else key_file.parent) / f"pin-refused-{about[:16]}"
 
     def log_in(self, pkcs11: Any, token: Any) -> Any:
         """Open a session with this PIN, if there is no reason to think that it is refused."""

@@ -94,7 +94,9 @@ def test_another_token_under_the_same_name_says_nothing_in_our_name(
 
 
 def test_a_pin_that_was_refused_is_not_offered_again_until_it_is_corrected(token: SoftToken, tmp_path: Path) -> None:
-    path = token.key_file(tmp_path / "log.key", "log", pin="9999")
+    for folder in ("keys", "run"):
+        (tmp_path / folder).mkdir()
+    path = token.key_file(tmp_path / "keys" / "log.key", "log", pin="9999")
     with pytest.raises(TokenPinError, match="refuses this PIN"):
         read_signing_key(path)
     with pkcs11.lib(MODULE).get_token(token_label="evidock").open(user_pin="1234"):
@@ -104,7 +106,8 @@ def test_a_pin_that_was_refused_is_not_offered_again_until_it_is_corrected(token
         with pytest.raises(TokenPinError, match="before"):
             read_signing_key(path)
     assert not token.flags & pkcs11.TokenFlag.USER_PIN_COUNT_LOW
-    write_secret(tmp_path / "token.pin", "1234")
+    assert len(list((tmp_path / "run").iterdir())) == 1  # programs may not write into keys/
+    write_secret(tmp_path / "keys" / "token.pin", "1234")
     assert read_signing_key(path).sign(b"message")
 
 
@@ -118,7 +121,7 @@ class OneTryLeft:
 def test_the_last_try_of_a_token_is_left_to_people(key_file: Path) -> None:
     uri = parse_token_uri(read_secret(key_file), where=key_file)
     with pytest.raises(TokenPinError, match="one try is left"):
-        _Pin(uri, folder=key_file.parent, read=read_secret).log_in(pkcs11, OneTryLeft())
+        _Pin(uri, key_file=key_file, read=read_secret).log_in(pkcs11, OneTryLeft())
 
 
 def test_what_is_missing_is_named(token: SoftToken, key_file: Path, tmp_path: Path) -> None:
