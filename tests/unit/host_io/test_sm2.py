@@ -1,6 +1,7 @@
 """A station's SM2 signature is one more, openssl verifies it, and its absence holds nothing back."""
 
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from chain_of_custody.envelope import parse_envelope, verify_envelope
 from chain_of_custody.signatures import Ed25519Verifier, KeyId
+from host_io.clock import SystemClock
 from host_io.keys import KeyOpenToOthersError
 from host_io.sm2 import Sm2Signer, Sm2UnavailableError, make_sm2_key, sm2_key_path, sm2_point, verify_sm2
 from tests.docking import DockHome, dock_home, noise, put
@@ -82,6 +84,23 @@ def test_a_key_that_was_exchanged_signs_under_its_own_id(key: Path, tmp_path: Pa
     second = signer.sign(MESSAGE)
     assert first.key_id != second.key_id == KeyId.of(sm2_point(key))
     assert verify_sm2(sm2_point(key), MESSAGE, second.signature)
+
+
+def test_a_slow_openssl_signs_once_and_is_given_a_rest(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "bin" / "openssl"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\nsleep 0.4\nexec {shutil.which("openssl")} "$@"\n')
+    slow.chmod(0o700)
+    signer = Sm2Signer(key, SystemClock())
+    with monkeypatch.context() as path:
+        path.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+        made = signer.sign(MESSAGE)
+    assert verify_sm2(sm2_point(key), MESSAGE, made.signature)
+    assert "took" in signer.trouble
+    with pytest.raises(Sm2UnavailableError, match="took"):
+        signer.sign(MESSAGE)
 
 
 def test_every_event_of_a_station_with_such_a_key_bears_both_signatures(dock: DockHome, tmp_path: Path) -> None:
