@@ -90,17 +90,26 @@ def envelope_checksum(raw: bytes) -> bytes:
 
 
 def make_envelope(
-    statement: bytes, signers: Sequence[Signer], payload_type: str = PAYLOAD_TYPE, *, limit: int = MAX_ENVELOPE_BYTES
+    statement: bytes,
+    signers: Sequence[Signer],
+    payload_type: str = PAYLOAD_TYPE,
+    *,
+    made: Sequence[EnvelopeSignature] = (),
+    limit: int = MAX_ENVELOPE_BYTES,
 ) -> bytes:
     """Return the envelope of a statement signed by all `signers`; the same input gives the same bytes.
 
-    `limit` is for what is no event; an event has at most 60 KiB.
+    `made` are further signatures over the same `pae`, by whoever may fail to sign. `limit` is for what is no event; an
+    event has at most 60 KiB.
 
     Raises:
         EnvelopeRejectedError: no signer, one key twice, or larger than an envelope may be.
     """
     message = pae(payload_type, statement)
-    signatures = sorted((signer.key_id.text, encode_base64(signer.sign(message))) for signer in signers)
+    if not signers:
+        raise EnvelopeRejectedError("nobody signs this envelope")
+    signed = [*made, *(EnvelopeSignature(signer.key_id, signer.sign(message)) for signer in signers)]
+    signatures = sorted((each.key_id.text, encode_base64(each.signature)) for each in signed)
     members = ",".join(f'{{"keyid":"{key_id}","sig":"{signature}"}}' for key_id, signature in signatures)
     text = f'{{"payload":"{encode_base64(statement)}","payloadType":"{payload_type}","signatures":[{members}]}}'
     raw = text.encode()

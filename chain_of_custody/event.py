@@ -58,10 +58,11 @@ _BOOT = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about, and the SHA-256 of its bytes or of its canonical identity."""
+    """What an event is about, and the SHA-256 of its bytes or of its canonical identity; perhaps their SM3 besides."""
 
     name: str
     sha256: bytes
+    sm3: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ def build_statement(
     }
     statement: JsonObject = {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": subject.name, "digest": {"sha256": subject.sha256.hex()}}],
+        "subject": [{"name": subject.name, "digest": _digest_json(subject)}],
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,
     }
@@ -269,9 +270,8 @@ def _subjects(value: Json) -> tuple[Subject, ...]:
         if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARACTERS:
             raise EventSubjectError(f"a subject's name has 1 to {MAX_NAME_CHARACTERS} characters")
         try:
-            for text in digest.values():  # SM3 has the length of SHA-256
-                decode_hex(text)
-            result.append(Subject(name, decode_hex(digest["sha256"])))
+            sm3 = decode_hex(digest["sm3"]) if "sm3" in digest else None  # as long as SHA-256
+            result.append(Subject(name, decode_hex(digest["sha256"]), sm3))
         except RefusedError as error:
             raise EventSubjectError(f"subject {name[:80]!r}: {error}") from error
     return tuple(result)
@@ -372,6 +372,11 @@ def _body(value: Json) -> JsonObject:
 
 def _link_json(link: SourceLink | AssetLink) -> JsonObject:
     return {"id": link.id, "seq": str(link.seq), "prev": link.prev.hex()}
+
+
+def _digest_json(subject: Subject) -> JsonObject:
+    members = {"sha256": subject.sha256.hex()}
+    return members if subject.sm3 is None else {**members, "sm3": subject.sm3.hex()}
 
 
 def _beacon_json(beacon: Beacon) -> JsonObject:

@@ -3,6 +3,7 @@
 A public key is its raw bytes: 32 for Ed25519, the 65 of an uncompressed point for P-256. Its id is the SHA-256 of them.
 """
 
+import base64
 import re
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +21,8 @@ from chain_of_custody.errors import KeyRejectedError
 ED25519_KEY_BYTES = 32
 ED25519_SIGNATURE_BYTES = 64
 P256_KEY_BYTES = 65
+SM2_KEY_BYTES = 65
+SM2_DER_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")  # as RFC 5480, curve SM2
 _P256_RAW_SIGNATURE_BYTES = 64
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -180,6 +183,20 @@ def verifier_for(public_key: bytes) -> Verifier:
     if len(public_key) == P256_KEY_BYTES:
         return P256Verifier(public_key)
     return Ed25519Verifier(public_key)
+
+
+def sm2_public_key_der(point: bytes) -> bytes:
+    """Return an SM2 public point as SubjectPublicKeyInfo, which openssl reads; nothing here can check one."""
+    if len(point) != SM2_KEY_BYTES or point[0] != 4:  # noqa: PLR2004 - SEC 1: 4 marks an uncompressed point
+        raise KeyRejectedError(f"an SM2 public key is an uncompressed point of 65 bytes, this has {len(point)}")
+    return SM2_DER_HEAD + point
+
+
+def sm2_public_key_pem(point: bytes) -> bytes:
+    """Return an SM2 public point as PEM."""
+    text = base64.b64encode(sm2_public_key_der(point)).decode()
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""]).encode()
 
 
 def public_key_pem(public_key: bytes) -> bytes:

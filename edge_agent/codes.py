@@ -11,5 +11,6 @@ HOLES: Final = "EDGE-111"
 SIZE_DIFFERS: Final = "EDGE-112"
 STILL_GROWS: Final = "EDGE-113"
 VANISHED: Final = "EDGE-114"
+NO_SM3: Final = "HOST-057"  # asked for, and Python's OpenSSL has none
 OF_A_LISTING: Final = ("EDGE-201", "EDGE-202", "EDGE-203", "EDGE-204", "EDGE-205", "EDGE-206", "EDGE-210")
 OF_ONE_FILE: Final = (UNREADABLE_FILE, HOLES, SIZE_DIFFERS, STILL_GROWS, VANISHED)  # cured by a copy without a flaw

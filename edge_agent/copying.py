@@ -16,13 +16,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
+from edge_agent.both_digests import Filled
 from evidence_model.digests import Digest
 from host_io import durable
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 BLOCK_BYTES: Final = 512 << 10
 BLOCK_COUNT: Final = 12  # 6 MiB a recorder; measured against fewer, more, smaller and larger ones
@@ -53,7 +51,7 @@ class CopyLane:
         self._ring = threading.Condition()
         self._free_count = block_count  # buffers that may be filled again
         self._wake_at = 0  # the copying thread waits for so many; 0: it does not wait
-        self._work: queue.SimpleQueue[tuple[_Hash, memoryview] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Filled, memoryview] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._digest_on, name="digest", daemon=True)
         self._thread.start()
 
@@ -74,7 +72,7 @@ class CopyLane:
         fd: int,
         *,
         start_bytes: int = 0,
-        hasher: "_Hash | None" = None,
+        hasher: Filled | None = None,
         on_block: Callable[[int], None] = lambda _position: None,
     ) -> CopyEnd:
         """Copy from `start_bytes` to the end of the source into `fd` at the same offsets; nothing is durable yet.
@@ -116,7 +114,7 @@ class CopyLane:
             self._wait_until_digested()
         return CopyEnd(size_bytes=position, digest=Digest(running.digest()))
 
-    def digest_so_far(self, hasher: "_Hash") -> bytes:
+    def digest_so_far(self, hasher: Filled) -> bytes:
         """Return the digest of all that was copied; called from `on_block`, or after `run` ended in whatever way."""
         self._wait_until_digested()
         return hasher.digest()

@@ -42,6 +42,7 @@ class Pulled:
     digest: Digest
     head_digest: bytes
     tail_digest: bytes
+    sm3: bytes | None = None
     holes: HoleMap = field(default_factory=HoleMap)
     resumed_at: tuple[int, ...] = ()
 
@@ -166,7 +167,7 @@ def footage_pulled(pulled: Pulled, *, station: SourceId) -> NewFact:
         }
     return NewFact(
         kind=EventKind.FOOTAGE_PULLED,
-        subject=asset_subject(pulled.asset_id, pulled.digest),
+        subject=asset_subject(pulled.asset_id, pulled.digest, sm3=pulled.sm3),
         body=body,
         actor=station_actor(station),
         rules=_TAKEN_IN_TIME,
@@ -312,9 +313,9 @@ def recorder_subject(recorder_id: RecorderId) -> Subject:
     return _subject(f"recorder/{recorder_id}", {"recorder": recorder_id})
 
 
-def asset_subject(asset_id: AssetId, digest: Digest) -> Subject:
+def asset_subject(asset_id: AssetId, digest: Digest, *, sm3: bytes | None = None) -> Subject:
     """Return an item as what an event is about: its bytes."""
-    return Subject(f"asset/{asset_id}", digest.raw)
+    return Subject(f"asset/{asset_id}", digest.raw, sm3)
 
 
 def file_subject(recorder_id: RecorderId, raw_path: bytes) -> str:

@@ -13,12 +13,13 @@ from typing import Self
 from chain_of_custody.signatures import Signer
 from edge_agent.item_book import ItemBook
 from edge_agent.session_book import SessionBook
-from evidence_model.findings import Finding
+from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock, unix_ms
 from host_io import sqlite
 from host_io.config import HomePaths
 from host_io.signed_journal import NewFact, SignedEvent, SignedJournal
+from host_io.sm2 import Sm2Signer, Sm2UnavailableError
 from host_io.station_db import note_finding, open_station_db, touch_wake
 
 _NOT_NOW = frozenset(
@@ -30,7 +31,16 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 class Desk:
     """Reads and writes station.db; used by one thread at a time."""
 
-    def __init__(self, paths: HomePaths, db: sqlite3.Connection, signed: SignedJournal, clock: Clock) -> None:
+    def __init__(
+        self,
+        paths: HomePaths,
+        db: sqlite3.Connection,
+        signed: SignedJournal,
+        clock: Clock,
+        *,
+        sm2: Sm2Signer | None = None,
+    ) -> None:
+        self._sm2 = sm2
         self._paths = paths
         self._db = db
         self._signed = signed
@@ -75,8 +85,15 @@ class Desk:
             touch_wake(self._paths)
 
     def say(self, fact: NewFact) -> SignedEvent:
-        """Sign a fact, in the caller's transaction."""
-        return self._signed.append(fact)
+        """Sign a fact, in the caller's transaction; a second signature that fails is a finding and no obstacle."""
+        event = self._signed.append(fact)
+        if self._sm2 is not None:
+            subject = self._signed.source
+            if self._sm2.trouble:
+                self.find(Finding(Sm2UnavailableError.code, Severity.FAULT, subject, {"why": self._sm2.trouble[:300]}))
+            else:
+                self.cure(Sm2UnavailableError.code, subject)
+        return event
 
     def find(self, finding: Finding) -> None:
         """Keep a finding for people, in the caller's transaction or one of its own."""
@@ -107,6 +124,7 @@ class AgentJournal:
     signer: Signer
     station: SourceId
     clock: Clock
+    sm2: Sm2Signer | None = None
 
     def desk(self) -> Desk:
         """Open a desk for the calling thread.
@@ -116,5 +134,5 @@ class AgentJournal:
             DatabaseUnavailableError: it cannot be opened.
         """
         db = open_station_db(self.paths)
-        signed = SignedJournal(db, signer=self.signer, source=self.station, clock=self.clock)
-        return Desk(self.paths, db, signed, self.clock)
+        signed = SignedJournal(db, signer=self.signer, source=self.station, clock=self.clock, sm2=self.sm2)
+        return Desk(self.paths, db, signed, self.clock, sm2=self.sm2)

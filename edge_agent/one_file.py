@@ -7,9 +7,10 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
+from edge_agent.both_digests import BothDigests
 from edge_agent.copying import CopyEnd, CopyLane
 from edge_agent.errors import NoRoomError, refuse_if_exhausted
 from edge_agent.facts import Pulled
@@ -26,9 +27,6 @@ from evidence_model.digests import CHUNK_BYTES, Digest
 from evidence_model.ids import RecorderId, SessionId
 from evidence_model.instants import Clock
 from host_io import durable
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 KEEP_FROM_BYTES: Final = 4 << 20  # a shorter copy that was cut off is quicker copied again than proved
 
@@ -51,8 +49,8 @@ class _Begun:
     """A copy under way."""
 
     part: Part
+    hasher: BothDigests
     start_bytes: int = 0
-    hasher: "_Hash" = field(default_factory=hashlib.sha256)
     resumed_at: tuple[int, ...] = ()
     position: int = 0
     saved_mono: float = 0.0
@@ -72,7 +70,9 @@ class FileCopier:
         clock: Clock,
         patience: Patience,
         checkpoint_seconds: float,
+        with_sm3: bool = False,
     ) -> None:
+        self._with_sm3 = with_sm3
         self._job = job
         self._volume = volume
         self._spool = spool
@@ -143,6 +143,7 @@ class FileCopier:
             profile=self._job.profile,
             size_bytes=end.size_bytes,
             digest=end.digest,
+            sm3=begun.hasher.sm3(),
             head_digest=head,
             tail_digest=tail,
             holes=reader.map,
@@ -188,7 +189,8 @@ class FileCopier:
         kept = self._desk.items.partial(self._job.recorder_id, file.raw_path, stamp)
         if kept is not None and (begun := self._resume(file, source, kept, most_bad_seconds)) is not None:
             return begun
-        return _Begun(self._spool.new_part(_part_key(self._job.recorder_id, file), file.size_bytes))
+        part = self._spool.new_part(_part_key(self._job.recorder_id, file), file.size_bytes)
+        return _Begun(part, BothDigests(with_sm3=self._with_sm3))
 
     def _resume(
         self, file: ListedFile, source: SourceFile, kept: PartialCopy, most_bad_seconds: float
@@ -204,7 +206,7 @@ class FileCopier:
             with self._desk.transaction():
                 self._desk.items.forget_partial(kept.part_name)
             return None
-        begun = _Begun(part, start_bytes=kept.synced_bytes)
+        begun = _Begun(part, BothDigests(with_sm3=self._with_sm3), start_bytes=kept.synced_bytes)
         try:
             reader = self._careful(source, file.size_bytes, most_bad_seconds)
             tail_from = max(kept.synced_bytes - CHUNK_BYTES, 0)

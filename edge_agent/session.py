@@ -324,6 +324,7 @@ class Session:
                     clock=self._clock,
                     patience=self._patience,
                     checkpoint_seconds=settings.pull.checkpoint_seconds,
+                    with_sm3=station.makes_sm3(desk),
                 )
                 puller = Puller(
                     job,

@@ -3,17 +3,21 @@
 from dataclasses import dataclass, field
 from importlib import resources
 
+from edge_agent.codes import NO_SM3
 from edge_agent.fair import FairTurns
 from edge_agent.inspection import Inspect, inspect
-from edge_agent.journal import AgentJournal
+from edge_agent.journal import AgentJournal, Desk
 from edge_agent.one_docking import OneDockingEach
 from edge_agent.profile_reader import ProfileSet, read_profiles, shipped_profiles
 from edge_agent.pull import PullSettings
 from edge_agent.reread import Rereader
 from edge_agent.spool import Spool
+from evidence_model.digests import new_sm3
+from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
 from host_io.config import HomeConfig, HomePaths
 from host_io.keys import read_signing_key
+from host_io.sm2 import open_sm2
 from host_io.trust import station_key_path
 from policies.model import Pack
 from policies.reader import read_pack
@@ -45,6 +49,15 @@ class Station:
     dockings: OneDockingEach = field(default_factory=OneDockingEach)
     settings: SessionSettings = field(default_factory=SessionSettings)
 
+    def makes_sm3(self, desk: Desk) -> bool:
+        """Say whether footage gets an SM3 digest; one that cannot be made here is a finding and no obstacle."""
+        is_wanted = self.config.station.sm3 or self.pack.sm3.value
+        if is_wanted and new_sm3() is None:
+            desk.find(Finding(NO_SM3, Severity.FAULT, self.config.station.id))
+        else:
+            desk.cure(NO_SM3, self.config.station.id)
+        return is_wanted
+
 
 def open_station(
     paths: HomePaths,
@@ -61,7 +74,8 @@ def open_station(
         ProfileError, UnknownProfileError, PackError: a site's own profile or policy pack has mistakes.
     """
     signer = read_signing_key(station_key_path(paths, config.station.id))
-    journal = AgentJournal(paths=paths, signer=signer, station=config.station.id, clock=clock)
+    sm2 = open_sm2(paths, config.station.id, clock)
+    journal = AgentJournal(paths=paths, signer=signer, station=config.station.id, clock=clock, sm2=sm2)
     spool = Spool(paths.spool, reserve_bytes=config.station.spool_reserve_bytes)
     spool.prepare()
     (paths.run / "progress").mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,9 +1,17 @@
-"""SHA-256 digests as values: compared as bytes, shown to people as `sha256:` and twelve digits."""
+"""SHA-256 digests as values: compared as bytes, shown to people as `sha256:` and twelve digits.
 
+Beside it a site may ask for SM3 (GB/T 32905), never instead of it.
+"""
+
+import hashlib
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from evidence_model.errors import RefusedError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 CHUNK_BYTES = 1 << 20
@@ -46,6 +54,14 @@ class Digest:
     def short(self) -> str:
         """Return `sha256:` and twelve digits, for people."""
         return f"sha256:{self.raw.hex()[:12]}"
+
+
+def new_sm3() -> "_Hash | None":
+    """Return an SM3 hash to fill, None where Python's OpenSSL has none."""
+    try:
+        return hashlib.new("sm3")
+    except ValueError:
+        return None
 
 
 def chunk_list_text(chunk_digests: bytes) -> bytes:

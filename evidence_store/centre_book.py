@@ -76,6 +76,14 @@ class CentreBook:
         )
         self._noted = {key for key in self._noted if key[:2] != (code, subject)}
 
+    def clear_about(self, subject: str) -> None:
+        """Say that whatever was wrong with this subject is cured."""
+        self._db.execute(
+            "update centre_finding set cleared_unix_ms = ? where subject = ? and cleared_unix_ms is null",
+            (unix_ms(self._clock.now()), subject),
+        )
+        self._noted = {key for key in self._noted if key[1] != subject}
+
     def keep_evidence(self, event: Examined, code: str) -> None:
         """Keep an envelope that its source signed and that contradicts the log, up to a number a source."""
         source = event.view.source

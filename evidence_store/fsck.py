@@ -34,6 +34,7 @@ from evidence_store.fsck_chains import (
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import Holdings, is_plain
 from evidence_store.fsck_log import LogCheck
+from evidence_store.fsck_sm3 import check_sm3
 from evidence_store.fsck_trust import TrustCheck, check_names
 from evidence_store.fsck_vault import (
     SPOOL_FILE_MISSING,
@@ -160,6 +161,7 @@ class _Verification:
                 self._result.bytes += hashed.size_bytes
                 in_vault = hashed.path.is_relative_to(self._paths.vault)
                 yield from check_hashed(hashed, self._paths.root, self._facts, in_vault=in_vault)
+                yield from check_sm3(hashed, self._paths.root, self._facts)
 
     def _check_records(self) -> Iterator[Finding]:
         yield from self._holdings.findings

@@ -43,6 +43,7 @@ class LogFacts:
     announced_at: dict[Digest, datetime] = field(default_factory=dict)  # when an event named it first, by its own clock
     received: dict[Digest, str] = field(default_factory=dict)  # → asset id
     enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
+    sm3: dict[Digest, set[bytes]] = field(default_factory=dict)  # what events say by SM3 of bytes of this SHA-256
     last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
@@ -74,15 +75,19 @@ class LogFacts:
         """Take from an event what others must bear out; whether its form is right is the audit's business."""
         try:
             envelope = parse_envelope(raw)
-            predicate = json.loads(envelope.payload)["predicate"]
+            statement = json.loads(envelope.payload)
+            predicate, digest = statement["predicate"], statement["subject"][0]["digest"]
             kind, body, source = str(predicate["kind"]), predicate["body"], str(predicate["source"]["id"])
             asset = str(predicate["asset"]["id"]) if predicate["asset"] else ""
             seq = int(predicate["source"]["seq"])
             at = read.instant(predicate["time"], "wall")
             blobs = blobs_of(body)
+            sm3 = (Digest.parse(digest["sha256"]), bytes.fromhex(digest["sm3"])) if "sm3" in digest else None
         except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
         self.last_seq_of[source] = max(self.last_seq_of.get(source, 0), seq)
+        if sm3 is not None:
+            self.sm3.setdefault(sm3[0], set()).add(sm3[1])
         path = read.raw_bytes(body, "path_hex")
         name = display_name(path) if path is not None else kind
         signers = frozenset(signature.key_id.text for signature in envelope.signatures)

@@ -17,6 +17,7 @@ from evidence_store.fsck_facts import LogFacts
 from evidence_store.own_facts import keys_of
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
+from host_io.pkcs11_keys import TokenUnavailableError
 from host_io.trust import (
     RootsDamagedError,
     Trust,
@@ -70,6 +71,9 @@ class TrustCheck:
         for owner, path in there.items():
             try:
                 self.private[owner] = read_signing_key(path).public_key
+            except TokenUnavailableError as error:  # elsewhere than where the token is; nothing is lost
+                details = {"why": str(error)[:300]}
+                self.findings.append(Finding(KEY_FILE_WRONG, Severity.NOTE, f"keys/{path.name}", details))
             except EvidockError as error:
                 details = {"why": str(error)[:300]}
                 self.findings.append(Finding(KEY_FILE_WRONG, Severity.DAMAGE, f"keys/{path.name}", details))

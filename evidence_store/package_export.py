@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from chain_of_custody.package import ChainEnd, ItemEntry, PackageStatement, contents_json, sign_package
-from chain_of_custody.signatures import ED25519_KEY_BYTES, KeyId, public_key_pem
+from chain_of_custody.signatures import ED25519_KEY_BYTES, KeyId, public_key_pem, sm2_public_key_pem
 from chain_of_custody.sigsum import sigsum_proof, ssh_public_key
 from evidence_model.findings import Finding
 from evidence_model.ids import AssetId, EventId, RecordingId, SourceId, event_id
@@ -123,7 +123,9 @@ def export_package(
     package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
     contents, findings = gather(paths, trust, vault, recordings)
     copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
-    _check_room(place, contents, copy_bytes=copy_bytes, key_count=len(trust.sources), root_bytes=sum(map(len, roots)))
+    _check_room(
+        place, contents, copy_bytes=copy_bytes, key_count=2 * len(trust.sources), root_bytes=sum(map(len, roots))
+    )
     on_bytes = _counter(2 * copy_bytes, progress)  # each byte is copied, then read back
     with bag_in_work(place) as bag:
         findings += _copy_all(bag, vault, contents, on_bytes)
@@ -252,6 +254,8 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Seque
     for key in (*(log.key for log in trust.logs), *(source.key for source in trust.sources)):
         bag.put(f"trust/keys/{KeyId.of(key)}.pem", public_key_pem(key))
     for source in trust.sources:
+        if source.sm2 is not None:
+            bag.put(f"trust/keys/{KeyId.of(source.sm2)}.pem", sm2_public_key_pem(source.sm2))
         if len(source.key) == ED25519_KEY_BYTES:
             until = "" if source.until is None else f"-until-{source.until}"
             bag.put(f"trust/submit-{source.id}{until}.pub", ssh_public_key(source.key, name=source.id))

@@ -216,6 +216,8 @@ class StoreService:
         Raises:
             DamageError: the log contradicts itself; nothing more is signed.
         """
+        with contextlib.suppress(sqlite3.Error):  # the disk may be full
+            self._book.clear_about("log")  # an earlier run's trouble: the log is open, and its keys have signed
         self.worker.start()
         is_busy = False
         try:
@@ -273,7 +275,7 @@ class StoreService:
             return Step()
         if self._problem:
             logs.event(_LOG, "store.recovered")
-            self._book.clear(LogFullError.code, "log")
+            self._book.clear_about("log")
             self._problem = ""
         self._logged_count += step.logged_count
         self._receipt_count += step.receipt_count
@@ -295,13 +297,15 @@ class StoreService:
                 return
 
     def _stumble(self, error: Exception) -> None:
-        """Say once that something is missing (room on the disk); the work goes on when it is there again."""
+        """Say once that something is missing (room, a token); the work goes on when it is there again."""
         code = error.code if isinstance(error, EvidockError) else LogFullError.code
         if not self._problem:
             logs.event(_LOG, "store.waiting", level=logging.ERROR, code=code, problem=str(error))
             self._notifier.status(str(error))
+        if code != self._problem:
             with contextlib.suppress(sqlite3.Error):  # the same disk may hold the book
-                self._book.note(Finding(LogFullError.code, Severity.FAULT, "log"))
+                self._book.clear_about("log")
+                self._book.note(Finding(code, Severity.FAULT, "log"))
         self._problem = code
 
     def _spend_spare_time(self, *, is_loaded: bool) -> bool:

@@ -140,6 +140,7 @@ class StationConfig:
     dock_folders: tuple[str, ...] = ()
     watch_usb: bool = True
     free_recorders: bool = False
+    sm3: bool = False
     spool_reserve_bytes: int = 256 << 20
     concurrent_pulls: int = 8
     site_profiles: tuple[str, ...] = ()
@@ -213,6 +214,7 @@ def parse_config(text: str, *, where: str) -> HomeConfig:
             dock_folders=reader.texts("station.dock_folders"),
             watch_usb=reader.flag("station.watch_usb", default=True),
             free_recorders=reader.flag("station.free_recorders", default=False),
+            sm3=reader.flag("station.sm3", default=False),
             spool_reserve_bytes=reader.size("station.spool_reserve", "256 MiB"),
             concurrent_pulls=reader.number("station.concurrent_pulls", 8, most=64),
             site_profiles=reader.texts("station.site_profiles"),

@@ -1,13 +1,19 @@
-"""Keys and secrets as files of 0600 in `keys/`; made once, read strictly, never logged, never in argv."""
+"""Keys and secrets as files of 0600 in `keys/`; made once, read strictly, never logged, never in argv.
+
+A key file may name a key in a PKCS#11 token instead of holding one (`pkcs11_keys`); who signs does not see the
+difference. Signers of either kind may be used by several threads; those in a token answer one call after the other.
+"""
 
 import os
 import secrets
 import stat
 from pathlib import Path
 
-from chain_of_custody.signatures import Ed25519Signer
+from chain_of_custody.signatures import Ed25519Signer, Signer
 from evidence_model.errors import RefusedError, UnavailableError
 from host_io import durable
+from host_io.pkcs11_keys import TokenSigner
+from host_io.token_uri import SCHEME, parse_token_uri
 
 _SEED_BYTES = 32
 _MOST_BYTES = 4096
@@ -25,21 +31,25 @@ class KeyOpenToOthersError(RefusedError):
     code = "HOST-011"
 
 
-def make_signing_key(path: Path) -> Ed25519Signer:
+def make_signing_key(path: Path) -> Signer:
     """Make a new Ed25519 key at `path` (64 hexadecimal digits of its seed), or return the one that is there."""
     if not path.exists():
         durable.write_file(path, secrets.token_bytes(_SEED_BYTES).hex().encode() + b"\n", mode=0o600)
     return read_signing_key(path)
 
 
-def read_signing_key(path: Path) -> Ed25519Signer:
-    """Read a signing key.
+def read_signing_key(path: Path) -> Signer:
+    """Read a signing key, or open it in its token.
 
     Raises:
         KeyMissingError: there is none.
         KeyOpenToOthersError: the file's mode lets others read it, or it is malformed.
+        TokenUriError: it names a key in a token in a way that we do not follow.
+        TokenUnavailableError, TokenPinError: the token cannot be used.
     """
     text = read_secret(path)
+    if text.startswith(SCHEME):
+        return TokenSigner(parse_token_uri(text, where=path), key_file=path, read_pin=read_secret)
     try:
         seed = bytes.fromhex(text)
     except ValueError:

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from importlib import resources
 
 from chain_of_custody.chain import GENESIS_PREV
-from chain_of_custody.envelope import envelope_checksum, envelope_hash, make_envelope, parse_envelope
+from chain_of_custody.envelope import (
+    PAYLOAD_TYPE,
+    envelope_checksum,
+    envelope_hash,
+    make_envelope,
+    pae,
+    parse_envelope,
+)
+from chain_of_custody.errors import EnvelopeTooLargeError
 from chain_of_custody.event import (
     Actor,
     AssetLink,
@@ -38,6 +46,7 @@ from evidence_model.ids import AssetId, EventId, SourceId, event_id
 from evidence_model.instants import Clock, ClockReading, unix_ms
 from evidence_model.messages import BlobRef, BlobRole
 from host_io import sqlite
+from host_io.sm2 import Sm2Signer, Sm2UnavailableError
 
 
 class JournalNotOursError(DamageError):
@@ -150,9 +159,18 @@ class SignedJournal(JournalView):
         JournalNotOursError: what lies in `db` was signed by another source.
     """
 
-    def __init__(self, db: sqlite3.Connection, *, signer: Signer, source: SourceId, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        *,
+        signer: Signer,
+        source: SourceId,
+        clock: Clock,
+        sm2: Sm2Signer | None = None,
+    ) -> None:
         super().__init__(db, clock=clock)
         self._signer = signer
+        self._sm2 = sm2
         self._source = source
         owner = self._owner()
         if owner not in (None, source):
@@ -191,7 +209,7 @@ class SignedJournal(JournalView):
                 body=body,
                 subject=fact.subject,
             )
-            raw = make_envelope(statement, [self._signer])
+            raw = self._envelope(statement)
             event = SignedEvent(
                 seq=seq,
                 event_id=new_id,
@@ -203,6 +221,13 @@ class SignedJournal(JournalView):
             )
             self._insert(event, asset, reading)
         return event
+
+    def _envelope(self, statement: bytes) -> bytes:
+        """Sign, and once more with SM2 where there is such a key; without it if that fails or has no room."""
+        if self._sm2 is not None:
+            with contextlib.suppress(Sm2UnavailableError, EnvelopeTooLargeError):
+                return make_envelope(statement, [self._signer], made=[self._sm2.sign(pae(PAYLOAD_TYPE, statement))])
+        return make_envelope(statement, [self._signer])
 
     def _owner(self) -> SourceId | None:
         """Return who signed last; None if nobody did, or if it cannot be read, which `verify` names."""

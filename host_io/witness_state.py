@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
-from chain_of_custody.signatures import Ed25519Signer
+from chain_of_custody.signatures import Signer
 from evidence_model.errors import DamageError, RefusedError
 from evidence_model.ids import SourceId
 from host_io import durable
@@ -55,7 +55,7 @@ class WitnessState:
         durable.write_file(self.path, note, mode=0o644)
 
 
-def make_witness(paths: HomePaths, station: SourceId) -> Ed25519Signer:
+def make_witness(paths: HomePaths, station: SourceId) -> Signer:
     """Make a witness's record and then its key, or return the key that is there."""
     key_path = witness_key_path(paths, station)
     state = witness_state(paths, station)

@@ -19,6 +19,7 @@ from chain_of_custody.signatures import Signer
 from chain_of_custody.tree import TreeHead
 from chain_of_custody.witness import Consistent, Refusal, examine
 from chain_of_custody.witness_wire import Answer, WitnessReply
+from evidence_model.errors import UnavailableError
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
 from host_io import durable
@@ -64,7 +65,7 @@ class Witness:
         """Return the answer to a request's body.
 
         Raises:
-            OSError: our disk fails; nothing was cosigned.
+            OSError, UnavailableError: our disk or our key's token fails; nothing was cosigned.
         """
         verdict = examine(request, log_keys=self._log_keys, last_of=self._last_of)
         about = hashlib.sha256(request).digest()
@@ -159,5 +160,5 @@ class WitnessDesk:
         while (request := self._requests.get()) is not None:
             try:
                 self._send(self._witness.answer(request).to_bytes())
-            except OSError as error:  # the disk is full, say: not cosigned, and asked again
+            except (OSError, UnavailableError) as error:  # a full disk, no token: not cosigned, and asked again
                 event(_LOG, "witness.failed", level=logging.ERROR, problem=str(error))

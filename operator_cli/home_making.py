@@ -25,6 +25,7 @@ from operator_cli.texts import Texts
 
 _OURS_UNFINISHED = re.compile(r"\.evidock\.toml\.[0-9a-f]{8}\.part")
 _HARMLESS = frozenset({"lost+found"})  # a fresh file system brings it
+_OF_KEYS = frozenset({".key", ".pin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +101,17 @@ def _refuse_foreign(root: Path, texts: Texts) -> None:
         return
     if not root.is_dir():
         raise ForeignFolderError(texts("init.no_folder", home=root))
-    names = sorted(entry.name for entry in root.iterdir() if entry.name not in _HARMLESS)
+    names = sorted(entry.name for entry in root.iterdir() if entry.name not in _HARMLESS and not _is_prepared(entry))
     foreign = [name for name in names if not _OURS_UNFINISHED.fullmatch(name)]
     if foreign:
         raise ForeignFolderError(texts("init.foreign", home=root, name=foreign[0], count=len(foreign)))
     for name in names:
         durable.unlink(root / name)  # what an `init` that died left behind
+
+
+def _is_prepared(entry: Path) -> bool:
+    """Say whether this is a `keys/` that somebody filled before `init`, with keys that live in a token, say."""
+    return entry.name == "keys" and entry.is_dir() and all(each.suffix in _OF_KEYS for each in entry.iterdir())
 
 
 def _values(wish: HomeWish) -> dict[str, Value]:

@@ -19,6 +19,7 @@ from evidence_store.centre_book import open_centre_db
 from host_io import keys, trust
 from host_io.config import HomeConfig, HomePaths
 from host_io.signed_journal import NewFact, SignedEvent, SignedJournal
+from host_io.sm2 import open_sm2
 from host_io.station_db import open_station_db, touch_wake
 
 MAX_WORDS = 2000
@@ -46,6 +47,7 @@ def say_about_recording(
     """Sign one event (several for a very long recording) that lists its items, so that regrouping loses nothing."""
     for value in words.values():
         _refuse_long(value)
+    sm2 = open_sm2(paths, config.station.id, clock) if config.role.pulls else None
     with contextlib.ExitStack() as stack:
         if config.role.pulls:
             db = stack.enter_context(contextlib.closing(open_station_db(paths)))
@@ -55,7 +57,7 @@ def say_about_recording(
             db = stack.enter_context(contextlib.closing(open_centre_db(paths)))
             signer = keys.read_signing_key(trust.centre_key_path(paths))
             source, actor_kind = config.centre.id, ActorKind.CENTRE
-        journal = SignedJournal(db, signer=signer, source=source, clock=clock)
+        journal = SignedJournal(db, signer=signer, source=source, clock=clock, sm2=sm2)
         events = [
             journal.append(
                 NewFact(

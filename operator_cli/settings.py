@@ -50,6 +50,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("station.dock_folders", []),
     Setting("station.watch_usb", default=True),
     Setting("station.free_recorders", default=False),
+    Setting("station.sm3", default=False),
     Setting("station.spool_reserve", "256 MiB"),
     Setting("station.concurrent_pulls", 8),
     Setting("station.site_profiles", []),

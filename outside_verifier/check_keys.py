@@ -5,6 +5,7 @@ from __future__ import annotations
 from .check_roots import ROOT_FILE
 from .examination import Examination
 from .layout import POLICY, TRUST
+from .openssl_sm2 import pem
 from .strict import RefusedError
 from .trust import MAX_BYTES, Trust, parse_trust
 
@@ -22,6 +23,7 @@ def read_own_keys(exam: Examination) -> Trust | None:
 def check_keys(exam: Examination, own: Trust) -> None:
     """Compare the key files for other tools with the package's trust.json (PKG-012)."""
     expected = {f"data/trust/keys/{key_id}.pem": key.pem() for key_id, key in own.all_keys.items()}
+    expected.update({f"data/trust/keys/{key_id}.pem": pem(point) for key_id, point in own.sm2.items()})
     for each in own.entries:
         if each.key.is_ed25519:
             until = "" if each.until is None else f"-until-{each.until}"

@@ -56,6 +56,7 @@ class Event:
     item: Link | None
     subject: str
     subject_sha256: str
+    subject_sm3: str  # of the same bytes, or empty
     wall: str
     body: dict[str, Any]
     blobs: tuple[Blob, ...]
@@ -86,7 +87,7 @@ def parse_statement(payload: bytes) -> Event:
         raise RefusedError("list", what="rules")
     for rule in rules:
         _form(rule, "rule")
-    subject, digest = _subject(statement["subject"])
+    subject, digest, sm3 = _subject(statement["subject"])
     body = predicate["body"]
     if not isinstance(body, dict):
         raise RefusedError("members", what="body", expected="")
@@ -96,6 +97,7 @@ def parse_statement(payload: bytes) -> Event:
         item=None if predicate["asset"] is None else _link(predicate["asset"], "item"),
         subject=subject,
         subject_sha256=digest,
+        subject_sm3=sm3,
         wall=_wall(predicate["time"]),
         body=body,
         blobs=tuple(_blob(each) for each in _list(body.get("blobs", []), "blobs")),
@@ -127,7 +129,7 @@ def _list(value: object, what: str) -> list[Any]:
     return value
 
 
-def _subject(value: object) -> tuple[str, str]:
+def _subject(value: object) -> tuple[str, str, str]:
     subjects = _list(value, "subject")
     if not 1 <= len(subjects) <= 64:  # noqa: PLR2004 - as the specification has it
         raise RefusedError("list", what="subject")
@@ -137,7 +139,8 @@ def _subject(value: object) -> tuple[str, str]:
         digest = members(subject["digest"], "sha256", "digest", "sm3")
         for text in digest.values():  # SM3 is as long as SHA-256
             hex_bytes(text)
-        found.append((text_of(subject["name"], "subject.name", 1024, 1), str(digest["sha256"])))
+        name = text_of(subject["name"], "subject.name", 1024, 1)
+        found.append((name, str(digest["sha256"]), str(digest.get("sm3", ""))))
     return found[0]
 
 

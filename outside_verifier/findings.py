@@ -16,12 +16,13 @@ MAX_KEPT = 100  # of each code; hostile input could have a million
 class Severity(IntEnum):
     """How bad a finding is; the worst one rules the exit code."""
 
+    NOTE = 0  # nothing is wrong; something that proves more is there and was not checked here: 0
     FAULT = 1  # nothing was lost or altered, and yet it is not what was asked for, or not as it has to be: exit code 1
     UNCHECKED = 2  # something cannot be read or checked here, so there may be damage: 4
     DAMAGE = 3  # something was lost or altered, or is not proved: 5
 
 
-_EXIT_CODES = {Severity.FAULT: 1, Severity.UNCHECKED: 4, Severity.DAMAGE: 5}
+_EXIT_CODES = {Severity.NOTE: 0, Severity.FAULT: 1, Severity.UNCHECKED: 4, Severity.DAMAGE: 5}
 
 
 @dataclass(frozen=True)

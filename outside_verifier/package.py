@@ -13,6 +13,7 @@ from .check_belongs import check_belongs, check_blobs
 from .check_chains import check_item_chains, check_source_order
 from .check_contents import check_contents
 from .check_events import check_events
+from .check_gm import check_sm2, check_sm3
 from .check_items import check_items
 from .check_keys import check_keys, read_own_keys
 from .check_log import check_anchor, check_head
@@ -65,4 +66,7 @@ def verify_package(
     check_items(exam, trust)
     check_blobs(exam)
     check_belongs(exam, trust)
+    # What a site may add to SHA-256 and Ed25519.
+    check_sm3(exam)
+    check_sm2(exam, trust.sm2)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .findings import Finding, Result
+from .findings import Finding, Result, Severity
 from .keys import LIBRARY
 from .words import CODES, LANGUAGES, REASONS, TEXTS, say
 
@@ -22,7 +22,8 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
     for finding in result.findings:
         words = CODES[finding.code]
         why = _why(finding, language)
-        yield safe(f"✗ {finding.code} {finding.subject}: {words[language]}{f' ({why})' if why else ''}")
+        mark = "·" if finding.severity is Severity.NOTE else "✗"
+        yield safe(f"{mark} {finding.code} {finding.subject}: {words[language]}{f' ({why})' if why else ''}")
         yield safe(f"  → {words[f'fix_{language}']}")
     for code, count in sorted(result.counts.items()):
         kept = sum(finding.code == code for finding in result.findings)

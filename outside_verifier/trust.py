@@ -118,6 +118,11 @@ class Trust:
         return {each.name: each.key for each in self.entries if each.until is None}
 
     @property
+    def sm2(self) -> dict[str, bytes]:
+        """Return the points of the SM2 keys that sources sign with besides, by their ids."""
+        return {sha256(each.sm2).hexdigest(): each.sm2 for each in self.entries if each.sm2 is not None}
+
+    @property
     def by_id(self) -> dict[str, Key]:
         """Return the keys of everybody who ever might sign events."""
         return {each.key.id: each.key for each in self.entries}

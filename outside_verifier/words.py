@@ -107,6 +107,18 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "单凭这个事件不足为凭；与其他证据核对",
         "fix_en": "by itself it proves nothing: compare it with other evidence",
     },
+    "PKG-024": {
+        "zh": "SM3 或 SM2 在这台机器上没有核验；其余核验不靠它",
+        "en": "an SM3 digest or SM2 signature was not checked on this machine; nothing else rests on it",
+        "fix_zh": "用所列 openssl 命令核验（3.0 或更新）",
+        "fix_en": "check it with the openssl command given (3.0 or newer)",
+    },
+    "PKG-027": {
+        "zh": "SM3 或 SM2 与内容不符",
+        "en": "an SM3 digest or SM2 signature does not fit what it stands beside",
+        "fix_zh": "保留现状并查问；SHA-256 和 Ed25519 的结论见其他各项",
+        "fix_en": "keep everything as it is and ask; what SHA-256 and Ed25519 say stands in the other lines",
+    },
     "PKG-030": {
         "zh": "检查点没有日志密钥的有效签名",
         "en": "the log did not sign the checkpoint",
@@ -187,6 +199,10 @@ CODES: dict[str, dict[str, str]] = {
     },
 }
 
+_SM2 = (
+    "openssl pkeyutl -verify -pubin -inkey data/trust/keys/{key}.pem -rawin -digest sm3"
+    " -pkeyopt distid:1234567812345678 -in {base}.pae -sigfile {base}.{key}.sig"
+)
 REASONS: dict[str, tuple[str, str]] = {
     "": ("", ""),
     "base64": ("不是规范的 base64", "not base64 in its one spelling"),
@@ -300,6 +316,9 @@ REASONS: dict[str, tuple[str, str]] = {
         "没有经证明的分块清单，说不出哪部分还好",
         "there is no chunk list that is proved, so nothing can be said of its parts",
     ),
+    "sm3": ("openssl dgst -sm3 {path}；事件说的是 {said}", "openssl dgst -sm3 {path}; the event says {said}"),
+    "sm3.differs": ("SM3 是 {found}，事件说的是 {said}", "its SM3 is {found}, the event says {said}"),
+    "sm2": (_SM2, _SM2),
     "p256": (
         "openssl dgst -sha256 -verify data/trust/keys/{key}.pem -signature {base}.{key}.sig {base}.pae",
         "openssl dgst -sha256 -verify data/trust/keys/{key}.pem -signature {base}.{key}.sig {base}.pae",

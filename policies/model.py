@@ -95,10 +95,12 @@ class Pack:
     interruption_reasons: Mapping[str, InterruptionReason]
     required_tags: Ruled[tuple[str, ...]]
     retention_months: Ruled[int]
+    sm3: Ruled[bool]  # a second digest of footage beside SHA-256
 
     def explain(self) -> dict[str, Source]:
         """Return setting → source, for showing the article beside every value."""
         sources = {
+            "digests.sm3": self.sm3.source,
             "preflight": self.preflight.source,
             "pull.after_return": self.pull_deadline_after_return.source,
             "pull.deadline": self.pull_deadline.source,

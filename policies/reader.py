@@ -52,6 +52,7 @@ def read_pack(text: str, *, name: str) -> Pack:
         raise PackError(reading.mistakes)
     root = reading.root
     title, pull = root.table("title", required=True), root.table("pull", required=True)
+    digests = root.table("digests", required=True)
     tags, retention = root.table("tags", required=True), root.table("retention", required=True)
     pack = Pack(
         id=root.text("id", pattern=_ID),
@@ -65,8 +66,9 @@ def read_pack(text: str, *, name: str) -> Pack:
         interruption_reasons={reason.id: reason for reason in _reasons(root)},
         required_tags=_tags(tags.table("required", required=True)),
         retention_months=_months(retention.table("default", required=True)),
+        sm3=_flag(digests.table("sm3", required=True)),
     )
-    for table in (title, pull, tags, retention, root):
+    for table in (title, pull, tags, retention, digests, root):
         table.finish()
     if reading.mistakes:
         raise PackError(reading.mistakes)
@@ -108,6 +110,12 @@ def _span(table: TomlTable, key: str) -> timedelta:
 
 def _months(table: TomlTable) -> Ruled[int]:
     ruled = Ruled(table.integer("months", least=1, most=1_200), _source(table))
+    table.finish()
+    return ruled
+
+
+def _flag(table: TomlTable) -> Ruled[bool]:
+    ruled = Ruled(table.flag("value"), _source(table))
     table.finish()
     return ruled
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain_of_custody.signatures import Ed25519Signer
+from chain_of_custody.signatures import Signer
 from evidence_model.ids import SourceId
 from host_io.broker_access import centre_user, secret_path, station_user
 from host_io.config import HomeConfig, HomePaths, read_config
@@ -30,9 +30,9 @@ class Home:
     paths: HomePaths
     config: HomeConfig
     trust: Trust
-    station: Ed25519Signer
-    centre: Ed25519Signer
-    log: Ed25519Signer
+    station: Signer
+    centre: Signer
+    log: Signer
 
 
 def make_home(root: Path, *, extra_toml: str = "") -> Home:

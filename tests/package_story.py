@@ -15,7 +15,7 @@ from chain_of_custody.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from chain_of_custody.cosignature import add_signature, cosign
 from chain_of_custody.envelope import make_envelope, parse_envelope
 from chain_of_custody.proofs import consistency_proof, inclusion_proof
-from chain_of_custody.signatures import Ed25519Signer, public_key_pem
+from chain_of_custody.signatures import Ed25519Signer, public_key_pem, sm2_public_key_pem
 from chain_of_custody.strict_text import encode_base64
 from chain_of_custody.tree import CompactRange, leaf_hash, node_hash
 from chain_of_custody.trust_root import sign_root
@@ -217,6 +217,8 @@ class EvidenceStory:
         for key in (*(log.key for log in self.trust.logs), *(each.key for each in self.trust.sources)):
             files[f"trust/keys/{sha(key)}.pem"] = public_key_pem(key)
         for each in self.trust.sources:
+            if each.sm2 is not None:
+                files[f"trust/keys/{sha(each.sm2)}.pem"] = sm2_public_key_pem(each.sm2)
             until = "" if each.until is None else f"-until-{each.until}"
             files[f"trust/submit-{each.id}{until}.pub"] = ssh_line(each.key, each.id)
         for original in self.originals:

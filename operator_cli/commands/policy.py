@@ -143,6 +143,7 @@ def _settings(pack: Pack, invocation: Invocation) -> Iterable[tuple[str, str, So
     yield "tags.required", texts.listed(pack.required_tags.value), pack.required_tags.source
     months = texts("policy.months", count=pack.retention_months.value)
     yield "retention.default", months, pack.retention_months.source
+    yield "digests.sm3", texts("policy.yes" if pack.sm3.value else "policy.no"), pack.sm3.source
     for reason in pack.interruption_reasons.values():
         text = reason.zh if invocation.language is Language.ZH else reason.en
         yield f"interruption_reasons.{reason.id}", text, reason.source

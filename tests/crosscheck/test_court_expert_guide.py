@@ -8,16 +8,20 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chain_of_custody.envelope import envelope_hash
+from chain_of_custody.envelope import envelope_hash, make_envelope, pae
+from evidence_model.canonical import canonical_bytes, parse_strict
 from evidence_model.ids import AssetId
 from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
 from evidence_store.stage import LogEntry
+from host_io.sm2 import Sm2Signer, make_sm2_key
 from tests.fakes.log_on_disc import Source
 from tests.fakes.log_on_disc import test_key as key_of
+from tests.fakes.manual_clock import ManualClock
 from tests.trusts import first_trust, put_trust
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +68,12 @@ class HandedOver:
         entries = []
         for number in range(count):
             asset = ASSET if number in {3, 4, 9} else None
-            raw = station.say("footage.reread", asset=asset, body={"kind": "footage"})
+            raw = self._say(station, asset)
             entries.append(LogEntry(raw, station.leaf(raw).to_bytes()))
         return entries
+
+    def _say(self, station: Source, asset: AssetId | None) -> bytes:
+        return station.say("footage.reread", asset=asset, body={"kind": "footage"})
 
 
 @pytest.fixture
@@ -102,6 +109,31 @@ def test_what_the_page_says_accepts_an_honest_file(handed_over: HandedOver, lang
     assert done.stdout.count("Signature Verified Successfully") == 3
     assert "station-1 3 footage.reread" in done.stdout
     assert "entry 4 of 267" in done.stdout
+
+
+class GmHandedOver(HandedOver):
+    """The same of a station that uses SM3 and SM2."""
+
+    def __init__(self, folder: Path) -> None:
+        make_sm2_key(folder / "station-1.sm2")
+        self._sm2 = Sm2Signer(folder / "station-1.sm2", ManualClock())
+        super().__init__(folder)
+
+    def _say(self, station: Source, asset: AssetId | None) -> bytes:
+        said: dict[str, Any] = {**parse_strict(station.statement("footage.reread", asset=asset, body={}))}
+        said["subject"][0]["digest"]["sm3"] = hashlib.new("sm3", FOOTAGE).hexdigest()
+        statement = canonical_bytes(said)
+        made = self._sm2.sign(pae("application/vnd.in-toto+json", statement))
+        raw = make_envelope(statement, [station.signer], made=[made])
+        station.take(raw, asset)
+        return raw
+
+
+def test_an_sm2_signature_and_an_sm3_beside_do_not_disturb(tmp_path: Path) -> None:
+    for number in range(2):  # the key ids come in one order or the other
+        (tmp_path / str(number)).mkdir()
+        done = follow("en", GmHandedOver(tmp_path / str(number)))
+        assert done.returncode == 0, done.stderr
 
 
 def test_both_languages_give_the_same_commands() -> None:

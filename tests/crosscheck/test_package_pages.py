@@ -10,20 +10,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.cosignature import add_signature, cosign
-from chain_of_custody.envelope import make_envelope, parse_envelope
+from chain_of_custody.envelope import EnvelopeSignature, make_envelope, parse_envelope
 from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.events import EventKind
 from evidence_store.package_export import export_package
+from host_io.sm2 import Sm2Signer, make_sm2_key, sm2_point
 from host_io.trust import station_witness
 from tests.fakes.centre_home import LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
+from tests.fakes.manual_clock import ManualClock
 from tests.packages import HOSTILE_NAMES, Docking, document, flip, recording_of
 from tests.trusts import put_trust, with_witnesses
 
@@ -35,10 +38,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def make_package(folder: Path, names: tuple[bytes, ...], *, witness: Ed25519Signer | None = None) -> Path:
-    station = FakeStation()
+def make_package(
+    folder: Path,
+    names: tuple[bytes, ...],
+    *,
+    witness: Ed25519Signer | None = None,
+    station: FakeStation | None = None,
+    sm2: bytes | None = None,
+) -> Path:
+    station = station or FakeStation()
     paths = make_centre_home(folder / "home", station)
-    with centre_at(paths, trust_of(station)) as centre:
+    trust = trust_of(station)
+    trust = replace(
+        trust, sources=tuple(replace(each, sm2=sm2 if each.id == station.id else None) for each in trust.sources)
+    )
+    put_trust(paths, trust)
+    with centre_at(paths, trust) as centre:
         docking = Docking(centre, station)
         assets = [docking.pull(FILM), *(docking.pull(name, name) for name in names)]
         docking.reread(assets[0], FILM)
@@ -107,6 +122,47 @@ def test_what_the_page_says_accepts_an_honest_package(odd: Path, tmp_path: Path,
     assert "begins with the" in done.stdout
     assert list(tmp_path.iterdir()) == [], "the page leaves something behind"
     assert sorted(path.name for path in odd.rglob("*")) == before, "the page writes into the package"
+
+
+def gm_package(folder: Path, *, sm2: Sm2Signer, sm3_of: Callable[[bytes], bytes]) -> Path:
+    """Return a package of a station that uses SM3 and SM2, with its SM2 key among the keys."""
+    station = FakeStation()
+    station.sm2, station.sm3_of = sm2, sm3_of
+    return make_package(folder, (b"DCIM/small.mp4",), station=station, sm2=sm2_point(folder / "station-1.sm2"))
+
+
+def right_sm3(content: bytes) -> bytes:
+    return hashlib.new("sm3", content).digest()
+
+
+class Spoilt(Sm2Signer):
+    """Signs something else than it is given."""
+
+    def sign(self, message: bytes) -> EnvelopeSignature:
+        return super().sign(message + b" ")
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_page_checks_sm3_and_sm2_where_they_are(tmp_path: Path, language: str) -> None:
+    make_sm2_key(tmp_path / "station-1.sm2")
+    signer = Sm2Signer(tmp_path / "station-1.sm2", ManualClock())
+    package = gm_package(tmp_path, sm2=signer, sm3_of=right_sm3)
+    commands = blocks(package, language)
+    for step in (4, 5):
+        done = follow(package, [commands[0], commands[step - 1]], tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("step", "wrong"), [(4, "sm2"), (5, "sm3")])
+@pytest.mark.parametrize("language", PAGES)
+def test_the_page_refuses_sm3_and_sm2_that_do_not_fit(tmp_path: Path, language: str, step: int, wrong: str) -> None:
+    make_sm2_key(tmp_path / "station-1.sm2")
+    kind = Spoilt if wrong == "sm2" else Sm2Signer
+    sm3_of = (lambda content: right_sm3(content + b" ")) if wrong == "sm3" else right_sm3
+    package = gm_package(tmp_path, sm2=kind(tmp_path / "station-1.sm2", ManualClock()), sm3_of=sm3_of)
+    commands = blocks(package, language)
+    assert follow(package, [commands[0], commands[9 - step - 1]], tmp_path).returncode == 0
+    assert follow(package, [commands[0], commands[step - 1]], tmp_path).returncode != 0
 
 
 def test_the_page_checks_what_witnesses_cosigned(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """A station that signs: a real key, a gapless chain, real envelopes and messages; no disk, no broker."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from chain_of_custody.chain import GENESIS_PREV
-from chain_of_custody.envelope import envelope_checksum, envelope_hash, make_envelope, to_wire
+from chain_of_custody.envelope import PAYLOAD_TYPE, envelope_checksum, envelope_hash, make_envelope, pae, to_wire
 from chain_of_custody.event import Actor, AssetLink, EventTime, SourceLink, Subject, build_statement
 from chain_of_custody.leaf import make_leaf, sign_leaf
 from chain_of_custody.receipt import parse_receipt
@@ -17,6 +17,7 @@ from evidence_model.ids import AssetId, RecorderId, SourceId, asset_id_of, event
 from evidence_model.instants import ClockReading, ClockSource, unix_ms
 from evidence_model.known import Known
 from evidence_model.messages import BlobRef, BlobRole
+from host_io.sm2 import Sm2Signer
 
 START_AT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
@@ -32,6 +33,8 @@ class FakeStation:
         self.prev = GENESIS_PREV
         self.now_at = START_AT
         self.said: dict[bytes, bytes] = {}
+        self.sm3_of: Callable[[bytes], bytes] | None = None  # of the content of what it pulls
+        self.sm2: Sm2Signer | None = None
         self._assets: dict[AssetId, AssetLink] = {}
 
     def says(
@@ -67,14 +70,22 @@ class FakeStation:
             body=full_body,
             subject=subject or Subject("thing", hashlib.sha256(b"thing").digest()),
         )
-        raw = make_envelope(statement, [self.signer])
+        made = [self.sm2.sign(pae(PAYLOAD_TYPE, statement))] if self.sm2 is not None else []
+        raw = make_envelope(statement, [self.signer], made=made)
         self.prev = envelope_hash(raw)
         self.said[self.prev] = raw
         if link is not None:
             self._assets[link.id] = AssetLink(link.id, link.seq, self.prev)
         return raw
 
-    def pulls(self, content: bytes, *, path: bytes = b"DCIM/0001.MP4", recorder: str = "rec-1", **more: Json) -> bytes:
+    def pulls(
+        self,
+        content: bytes,
+        *,
+        path: bytes = b"DCIM/0001.MP4",
+        recorder: str = "rec-1",
+        **more: Json,
+    ) -> bytes:
         """Return the `footage.pulled` of a file with this content."""
         digest = Digest(hashlib.sha256(content).digest())
         rec = RecorderId(recorder)
@@ -91,7 +102,7 @@ class FakeStation:
         return self.says(
             EventKind.FOOTAGE_PULLED,
             body,
-            subject=Subject(f"asset/{asset}", digest.raw),
+            subject=Subject(f"asset/{asset}", digest.raw, self.sm3_of(content) if self.sm3_of else None),
             asset=asset,
             blobs=[BlobRef(BlobRole.FOOTAGE, digest, len(content))],
         )

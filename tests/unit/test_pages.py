@@ -77,7 +77,7 @@ def test_every_code_that_a_page_names_is_one(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_setting_that_a_page_names_is_one(path: Path) -> None:
     known = {setting.key for setting in SETTINGS}
-    named = re.findall(r"`((?:home|broker|station|centre)\.[a-z_]+)", text_of(path))
+    named = re.findall(r"`((?:home|broker|station|centre)\.[a-z0-9_]+)", text_of(path))
     assert sorted(set(named) - known - {"station.db", "centre.db", "station.sql", "centre.sql"}) == []
 
 
