@@ -17,6 +17,7 @@ from pathlib import Path
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
+from evidence_store.catalogue import ITEM_ID_FOREIGN
 from evidence_store.centre_book import CentreBook, Moment, open_centre_db
 from evidence_store.errors import CentreJournalLostError, LogSetBackError
 from evidence_store.fsck_bytes import Progress, hash_files
@@ -172,6 +173,8 @@ class _Verification:
             self._facts = log.facts
         self._facts.settle(self._trust.centre_key_ids())
         self._result.events = self._facts.event_count
+        for name, asset in self._facts.misnamed:
+            yield Finding(ITEM_ID_FOREIGN, Severity.FAULT, f"log/envelopes/{name[:2]}/{name}", {"asset": asset})
         yield from self._trust.check(self._facts)
         yield from check_names(self._trust, self._facts)
         yield from self._check_witness(log)

@@ -44,6 +44,7 @@ class LogFacts:
     received: dict[Digest, str] = field(default_factory=dict)  # → asset id
     enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
     last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
+    misnamed: list[tuple[str, str]] = field(default_factory=list)  # (file name of the envelope, asset id)
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class LogFacts:
         for name, raw in envelopes:
             self.event_count += 1
             if hashlib.sha256(raw).hexdigest() + _SUFFIX == name:
-                self._remember(raw)
+                self._remember(name, raw)
             yield name, raw
 
     def settle(self, centre_keys: frozenset[str]) -> None:
@@ -70,19 +71,23 @@ class LogFacts:
                 self.enrolled.setdefault((each.role, each.id), set()).add(each.key)
         self.received = {digest: asset for signers, digest, asset in self._received if signers & known}
 
-    def _remember(self, raw: bytes) -> None:
+    def _remember(self, envelope_name: str, raw: bytes) -> None:
         """Take from an event what others must bear out; whether its form is right is the audit's business."""
         try:
             envelope = parse_envelope(raw)
-            predicate = json.loads(envelope.payload)["predicate"]
+            statement = json.loads(envelope.payload)
+            predicate = statement["predicate"]
             kind, body, source = str(predicate["kind"]), predicate["body"], str(predicate["source"]["id"])
             asset = str(predicate["asset"]["id"]) if predicate["asset"] else ""
             seq = int(predicate["source"]["seq"])
             at = read.instant(predicate["time"], "wall")
             blobs = blobs_of(body)
+            subject = bytes.fromhex(statement["subject"][0]["digest"]["sha256"])
         except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
         self.last_seq_of[source] = max(self.last_seq_of.get(source, 0), seq)
+        if kind == EventKind.FOOTAGE_PULLED.value and read.item_id(body, subject) != asset:
+            self.misnamed.append((envelope_name, asset))
         path = read.raw_bytes(body, "path_hex")
         name = display_name(path) if path is not None else kind
         signers = frozenset(signature.key_id.text for signature in envelope.signatures)

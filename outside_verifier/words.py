@@ -233,6 +233,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "package.json and events/ do not name the same events",
     ),
     "item.differs": ("package.json 的大小或摘要与事件不同", "size or digest in package.json is not that of the events"),
+    "item.id": (
+        "编号不是由记录仪、原始路径、大小和摘要得出的",
+        "its id is not the one that recorder, raw path, size and digest give",
+    ),
     "item.gone": (
         "没有内容，却没有事件说已处置",
         "its bytes are not here, and no event says that they were disposed of",
@@ -284,6 +288,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "✓ {name} [{recorder}] {size_bytes} bytes, sha256 {sha256}; pulled by {station} at {pulled_at}",
     ),
     "item.no": ("✗ {name} [{recorder}]：未得到证明", "✗ {name} [{recorder}]: not proved"),
+    "item.id": (
+        "编号不是由记录仪、原始路径、大小和摘要得出的",
+        "its id is not the one that recorder, raw path, size and digest give",
+    ),
     "item.gone": ("· {name} [{recorder}]：只有事件，没有内容", "· {name} [{recorder}]: its events alone, no bytes"),
     "more": ("✗ {code} 另有 {count} 处", "✗ {code} {count} more"),
     "rests.own": (

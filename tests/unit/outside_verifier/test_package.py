@@ -26,6 +26,7 @@ from tests.fakes.log_on_disc import test_key as key_of
 from tests.package_story import (
     MANIFEST,
     MIB,
+    RECORDER,
     SIGNED,
     TAG_MANIFEST,
     EvidenceStory,
@@ -697,3 +698,21 @@ def test_an_item_whose_bytes_were_disposed_of_has_its_events_alone(tmp_path: Pat
 
 def test_pkg_050_bytes_that_are_not_there_although_no_event_says_that_they_were_disposed_of(package: Package) -> None:
     assert codes(verify(without_bytes(package))) == {"PKG-050"}
+
+
+@pytest.mark.parametrize(("recorder", "path"), [("rec-9", FILES[0].path), (RECORDER, "another.mp4")])
+def test_pkg_050_an_item_whose_id_is_not_the_one_of_its_file(tmp_path: Path, recorder: str, path: str) -> None:
+    story = EvidenceStory(FILES)
+    subject = (f"asset/{FILES[0].id}", sha(FILES[0].data))
+    body = {"blobs": [story.ref("footage", FILES[0].data)], "path_hex": path.encode().hex(), "session": "s-1"}
+    story.say(story.station, "footage.pulled", subject, {**body, "recorder": recorder}, asset=FILES[0].id)
+    result = verify(story.write(tmp_path / "bag"))
+    assert ("PKG-050", FILES[0].id) in {(finding.code, finding.subject) for finding in result.findings}
+
+
+def test_a_file_that_was_pulled_twice_has_the_id_of_its_file(tmp_path: Path) -> None:
+    story = EvidenceStory(FILES)
+    subject = (f"asset/{FILES[0].id}", sha(FILES[0].data))
+    body = {"blobs": [story.ref("footage", FILES[0].data)], "path_hex": FILES[0].path.encode().hex(), "session": "s-1"}
+    story.say(story.station, "footage.pulled", subject, {**body, "recorder": RECORDER}, asset=FILES[0].id)
+    assert codes(verify(story.write(tmp_path / "bag"))) == set()
