@@ -35,6 +35,7 @@ from evidence_store.fsck_chains import (
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import Holdings, is_plain
 from evidence_store.fsck_log import LogCheck
+from evidence_store.fsck_recorders import check_recorders
 from evidence_store.fsck_trust import TrustCheck, check_names
 from evidence_store.fsck_vault import (
     SPOOL_FILE_MISSING,
@@ -175,6 +176,7 @@ class _Verification:
         self._result.events = self._facts.event_count
         for name, asset in self._facts.misnamed:
             yield Finding(ITEM_ID_FOREIGN, Severity.FAULT, f"log/envelopes/{name[:2]}/{name}", {"asset": asset})
+        yield from check_recorders(self._facts.docked)
         yield from self._trust.check(self._facts)
         yield from check_names(self._trust, self._facts)
         yield from self._check_witness(log)

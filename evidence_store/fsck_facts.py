@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chain_of_custody.envelope import parse_envelope
+from evidence_model.continuity import Shown
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
 from evidence_model.messages import blobs_of
 from evidence_model.names import display_name
 from evidence_store import body_reading as read
+from evidence_store.fsck_recorders import Docked, shown_in
 
 _SUFFIX = ".dsse.json"
 
@@ -45,6 +47,7 @@ class LogFacts:
     enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
     last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
     misnamed: list[tuple[str, str]] = field(default_factory=list)  # (file name of the envelope, asset id)
+    docked: list[tuple[Docked, Shown]] = field(default_factory=list)  # every docking, and what it showed
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
 
@@ -88,6 +91,9 @@ class LogFacts:
         self.last_seq_of[source] = max(self.last_seq_of.get(source, 0), seq)
         if kind == EventKind.FOOTAGE_PULLED.value and read.item_id(body, subject) != asset:
             self.misnamed.append((envelope_name, asset))
+        if kind == EventKind.RECORDER_DOCKED.value:
+            docked = Docked.of(body, station=source, seq=seq, envelope=envelope_name)
+            self.docked.append((docked, shown_in(body)))
         path = read.raw_bytes(body, "path_hex")
         name = display_name(path) if path is not None else kind
         signers = frozenset(signature.key_id.text for signature in envelope.signatures)
