@@ -66,7 +66,7 @@ def test_a_store_that_runs_is_asked_and_does_it(home: FixityHome) -> None:
         def is_done() -> bool:
             with contextlib.closing(open_catalogue_db(paths.catalogue_db, read_only=True)) as db:
                 row = db.execute("select count(*) from event where kind = 'fixity.checked'").fetchone()
-            return row[0] >= 1 and call(home, "--json").document["left"] == 0
+            return bool(row[0] >= 1 and call(home, "--json").document["left"] == 0)
 
         wait_for(is_done, what="the store to read its vault")
         assert call(home, "--json").document["asked"] is False
