@@ -22,6 +22,7 @@ from host_io.config import CentreConfig, HomePaths
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
+_FIRST_SECONDS = 60.0  # a store that just started has better things to do
 _PLAN_SECONDS = 3600.0
 _YIELD_SECONDS = 0.25
 _SAID_SECONDS = 600.0
@@ -89,7 +90,7 @@ class FixityWorker:
         self._on_report = on_report
         self._stop = threading.Event()
         self._pace = Pace(config.fixity_mib_per_second << 20, clock, wait=self._stop.wait, is_waiting=is_waiting)
-        self._plan_at = clock.mono()
+        self._plan_at = clock.mono() + _FIRST_SECONDS
         self._thread = threading.Thread(target=self._run, name="store-fixity", daemon=True)
 
     def __enter__(self) -> Self:
