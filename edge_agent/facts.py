@@ -13,6 +13,7 @@ from edge_agent.listing import ListedFile, Listing
 from edge_agent.preflight import Preflight
 from edge_agent.profile import Profile
 from evidence_model.canonical import Json, canonical_bytes
+from evidence_model.continuity import Counter
 from evidence_model.digests import Digest
 from evidence_model.events import ActorKind, ActorLevel, EventKind
 from evidence_model.findings import Finding, Severity
@@ -98,8 +99,14 @@ def recorder_docked(
     port_path: "Known[str] | Unknown",
     clock_offset_ms: "Known[int] | Unknown",
     findings: Sequence[Finding],
+    previous: SessionId | None = None,
+    counter: Counter | None = None,
 ) -> NewFact:
-    """Say which recorder came, with all that lay on it and its clock as found, before anything is changed."""
+    """Say which recorder came, with all that lay on it and its clock as found, before anything is changed.
+
+    `previous` is its last docking here, `counter` the number of its newest file: whoever compares two dockings sees
+    whether one recorder took another's place.
+    """
     to_pull = [file for file in listing.files if file.pulled]
     body: dict[str, Json] = {
         "byte_count": str(sum(file.size_bytes for file in to_pull)),
@@ -116,6 +123,10 @@ def recorder_docked(
         "recorder": identity.recorder_id,
         "session": session_id,
     }
+    if previous is not None:
+        body["previous_session"] = previous
+    if counter is not None:
+        body["counter"] = counter.as_body()
     return NewFact(
         kind=EventKind.RECORDER_DOCKED,
         subject=recorder_subject(identity.recorder_id),

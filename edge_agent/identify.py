@@ -7,7 +7,6 @@ write them.
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +15,7 @@ from edge_agent.profile import FileKind, MatchRule, Profile, PullMode, StatusFil
 from edge_agent.profile_reader import ProfileSet
 from edge_agent.volume_facts import VolumeFacts
 from evidence_model.canonical import Json, canonical_bytes
+from evidence_model.continuity import is_worthless_serial
 from evidence_model.errors import RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import RecorderId, recorder_id
@@ -25,8 +25,6 @@ from evidence_model.names import decode_name, display_name
 MAX_CLAIM_CHARS = 120
 _MEDIA = frozenset({FileKind.FOOTAGE, FileKind.PHOTO, FileKind.AUDIO})
 _MOST = 0.75  # of the sampled media files must fit the profile's patterns
-# what chips answer when nobody gave them a serial number
-_WORTHLESS_SERIAL = re.compile(r"(?i)(.)\1*|0*123456789(?:0|abcdef)?.*|none|n/?a|default|serial.*|.{0,3}|\W*")
 _WORTHLESS_UUID = frozenset({"0000-0000", "FFFF-FFFF", "1234-5678"})
 
 
@@ -96,6 +94,7 @@ class SeenIdentity:
 
     recorder_id: str
     facts: Mapping[str, str]
+    names: frozenset[str] = frozenset()  # what its status files call it
 
 
 def identify(
@@ -120,7 +119,7 @@ def identify(
     known = _identity_facts(facts)
     findings = []
     serial = known.get("usb_serial", "")
-    if serial and _WORTHLESS_SERIAL.fullmatch(serial):
+    if serial and is_worthless_serial(serial):
         findings.append(Finding("EDGE-230", Severity.NOTE, serial, {"usb_id": known.get("usb_id", "")}))
     trust, strongest = _strongest(known)
     if operator_id is not None:
@@ -268,7 +267,7 @@ def _identity_facts(facts: VolumeFacts) -> dict[str, str]:
 
 def _strongest(known: Mapping[str, str]) -> tuple[Trust, dict[str, Json]]:
     serial, uuid = known.get("usb_serial", ""), known.get("fs_uuid", "")
-    if serial and not _WORTHLESS_SERIAL.fullmatch(serial):
+    if serial and not is_worthless_serial(serial):
         return Trust.USB_SERIAL, {"usb_id": known.get("usb_id", ""), "usb_serial": serial}
     if uuid and uuid.upper() not in _WORTHLESS_UUID:
         return Trust.FILE_SYSTEM, {"fs_uuid": uuid}

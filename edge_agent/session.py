@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_agent.codes import DAMAGED_COPY, OF_A_LISTING
+from edge_agent.continuity import OF_CONTINUITY, discontinuities, namesakes, shown_by
 from edge_agent.copying import CopyLane
 from edge_agent.errors import NoRoomError, OwnFolderError, SessionFailedError
 from edge_agent.facts import file_subject, footage_missing, preflight_done, recorder_docked
@@ -188,9 +189,15 @@ class Session:
         """Sign what lay on the recorder as it came; committed before a byte of footage is read."""
         data = listing_blob(seen.listing.files)
         identity = seen.identity
+        last = desk.sessions.shown(identity.recorder_id)
+        previous, before = last or (None, None)
+        shown = shown_by(identity, seen.listing)
+        known = desk.sessions.seen_identities()
         findings = (
             *identity.findings,
-            *conflicts(identity, desk.sessions.seen_identities()),
+            *discontinuities(identity, before, shown),
+            *conflicts(identity, known),
+            *namesakes(identity, known),
             *seen.listing.findings,
         )
         self._board.recorder_id = identity.recorder_id
@@ -209,6 +216,8 @@ class Session:
         # if power fails here: a blob that no record names, removed at start
         with desk.transaction():
             desk.sessions.meet(identity)
+            together = before.then(shown) if before is not None else shown
+            desk.sessions.show(identity.recorder_id, self._docking.session_id, together)
             desk.items.note_blob(
                 digest, len(data), place=self._station.spool.place_of(digest), at_unix_ms=unix_ms(seen.docked_at)
             )
@@ -224,6 +233,8 @@ class Session:
                     port_path=self._port(seen.facts),
                     clock_offset_ms=Unknown("the clock of a disk cannot be read"),
                     findings=findings,
+                    previous=previous if previous != self._docking.session_id else None,
+                    counter=shown.counter,
                 )
             )
             row.docked_seq = event.seq
@@ -241,6 +252,9 @@ class Session:
                 finding = replace(finding, subject=f"{below}{finding.subject}")  # noqa: PLW2901 - as people find it
                 listed.add(finding.subject)
             desk.find(finding)
+        for code in OF_CONTINUITY:
+            if not any(finding.code == code for finding in findings):
+                desk.cure(code, seen.identity.recorder_id)
         for code in OF_A_LISTING if seen.listing.complete else ():
             desk.cure_all_but(code, listed, below=below)
 

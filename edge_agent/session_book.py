@@ -10,6 +10,7 @@ from typing import Final
 
 from edge_agent.identify import Identity, SeenIdentity
 from edge_agent.volume_facts import StampMeaning
+from evidence_model.continuity import Shown
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, RecorderId, SessionId
@@ -152,8 +153,27 @@ class SessionBook:
 
     def seen_identities(self) -> list[SeenIdentity]:
         """Return every recorder met so far, as far as identity goes."""
-        rows = self._db.execute("select recorder_id, facts from recorder")
-        return [SeenIdentity(recorder_id=row["recorder_id"], facts=json.loads(row["facts"])) for row in rows]
+        rows = self._db.execute("select recorder_id, facts, claims from recorder")
+        return [
+            SeenIdentity(
+                recorder_id=row["recorder_id"],
+                facts=json.loads(row["facts"]),
+                names=frozenset(value for _, name, value in json.loads(row["claims"]) if name == "recorder_name"),
+            )
+            for row in rows
+        ]
+
+    def shown(self, recorder_id: RecorderId) -> tuple[SessionId, Shown] | None:
+        """Return the last docking of a recorder, and what all up to it showed; None at a first one."""
+        row = self._db.execute("select * from recorder_shown where recorder_id = ?", (recorder_id,)).fetchone()
+        return (SessionId(row["session_id"]), Shown.from_body(json.loads(row["shown"]))) if row else None
+
+    def show(self, recorder_id: RecorderId, session_id: SessionId, shown: Shown) -> None:
+        """Note what all dockings of a recorder up to this one showed."""
+        self._db.execute(
+            "insert or replace into recorder_shown (recorder_id, session_id, shown) values (?, ?, ?)",
+            (recorder_id, session_id, json.dumps(shown.as_body(), ensure_ascii=False)),
+        )
 
     def profile_of(self, recorder_id: RecorderId) -> str | None:
         """Return the id of the profile under which a recorder was docked last."""

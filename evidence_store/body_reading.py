@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from evidence_model.canonical import Json, JsonObject, MalformedJsonError, decimal
+from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
-from evidence_model.ids import AssetId, asset_id
+from evidence_model.ids import AssetId, asset_id, asset_id_of, recorder_id
 from evidence_model.instants import parse_instant
 
 SQLITE_MOST = (1 << 63) - 1
@@ -71,6 +72,20 @@ def assets(body: JsonObject, name: str) -> list[AssetId]:
         except RefusedError:
             continue
     return list(found)
+
+
+def item_id(body: JsonObject, digest: bytes) -> AssetId | None:
+    """Return the id that a file has by what `footage.pulled` says of it; None if the body lacks any of it."""
+    recorder, raw_path = text(body, "recorder"), raw_bytes(body, "path_hex")
+    if recorder is None or raw_path is None:
+        return None
+    try:
+        size_bytes = decimal(body.get("size_bytes"), what="size_bytes")
+        return asset_id_of(
+            recorder=recorder_id(recorder), raw_path=raw_path, size_bytes=size_bytes, digest=Digest(digest)
+        )
+    except RefusedError:
+        return None
 
 
 def _sequence(value: Json) -> Sequence[Json]:

@@ -13,9 +13,10 @@ from importlib import resources
 from pathlib import Path
 
 from chain_of_custody.chain import ChainHead
-from chain_of_custody.event import AssetLink
+from chain_of_custody.event import AssetLink, EventView
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
+from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, SourceId
 from evidence_model.instants import from_unix_ms, unix_ms
@@ -30,6 +31,7 @@ KIND_NOT_A_STATIONS = "STO-020"
 ASSET_CHAIN_BROKEN = "STO-021"
 BODY_MAKES_NO_SENSE = "STO-022"
 BLOB_SIZE_DIFFERS = "STO-033"
+ITEM_ID_FOREIGN = "STO-160"
 MAX_LISTING_BYTES = 64 << 20  # of 250,000 files, the most that a station lists, it has some 40 MB
 
 # What reading a logged body can raise that the log let in although it makes no sense; a full disk is not among them.
@@ -221,6 +223,9 @@ class Catalogue:
         elif view.kind in CENTRE_ALONE:
             yield Finding(KIND_NOT_A_STATIONS, Severity.FAULT, f"entry {event.index}", {"kind": view.kind})
         else:
+            if is_misnamed(view):
+                details = {"asset": view.asset.id if view.asset else "none"}
+                yield Finding(ITEM_ID_FOREIGN, Severity.FAULT, f"entry {event.index}", details)
             yield from self._announce(event)
             yield from self._handle(event)
 
@@ -303,6 +308,13 @@ def asset_link_fits(head: ChainHead | None, link: AssetLink) -> bool:
     """Say whether an event is the next one of its source about its item."""
     expected = (1, bytes(32)) if head is None else (head.seq + 1, head.envelope_hash)
     return (link.seq, link.prev) == expected
+
+
+def is_misnamed(view: EventView) -> bool:
+    """Say whether a file's id is another than its recorder, path, size and digest give: two files could share it."""
+    if view.kind != EventKind.FOOTAGE_PULLED.value:
+        return False
+    return view.asset is None or read.item_id(view.body, view.subject.sha256) != view.asset.id
 
 
 def _known(row: sqlite3.Row) -> KnownEvent:

@@ -22,6 +22,6 @@ create table if not exists refused_evidence (           -- envelopes that their 
 ) strict, without rowid;
 
 create table if not exists centre_moment (              -- when something happened last, for the status page
-  name text primary key,                                -- receipt, verification, reconciliation
+  name text primary key,                                -- receipt, verification, reconciliation, fixity
   at_unix_ms integer not null
 ) strict, without rowid;

@@ -26,6 +26,7 @@ class Moment(Enum):
     RECEIPT = "receipt"
     VERIFICATION = "verification"
     RECONCILIATION = "reconciliation"
+    FIXITY = "fixity"
 
 
 def open_centre_db(paths: HomePaths, *, read_only: bool = False) -> sqlite3.Connection:
@@ -83,6 +84,11 @@ class CentreBook:
             (unix_ms(self._clock.now()), subject),
         )
         self._noted = {key for key in self._noted if key[1] != subject}
+
+    def standing(self) -> frozenset[tuple[str, str]]:
+        """Return code and subject of every finding that stands."""
+        rows = self._db.execute("select code, subject from centre_finding where cleared_unix_ms is null")
+        return frozenset((row["code"], row["subject"]) for row in rows)
 
     def keep_evidence(self, event: Examined, code: str) -> None:
         """Keep an envelope that its source signed and that contradicts the log, up to a number a source."""

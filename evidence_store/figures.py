@@ -43,6 +43,7 @@ class StoreFigures:
     last_receipt_at: datetime | None
     last_verification_at: datetime | None
     last_reconciliation_at: datetime | None
+    last_fixity_at: datetime | None
     finding_count: int
     stations: tuple[StationFigures, ...]
 
@@ -60,6 +61,7 @@ class StoreFigures:
             "last_receipt_at": _wire(self.last_receipt_at),
             "last_verification_at": _wire(self.last_verification_at),
             "last_reconciliation_at": _wire(self.last_reconciliation_at),
+            "last_fixity_at": _wire(self.last_fixity_at),
             "finding_count": self.finding_count,
             "stations": [each.as_json() for each in self.stations],
         }
@@ -99,6 +101,7 @@ def status_figures(paths: HomePaths) -> StoreFigures:
         last_receipt_at=when.get(Moment.RECEIPT),
         last_verification_at=when.get(Moment.VERIFICATION),
         last_reconciliation_at=when.get(Moment.RECONCILIATION),
+        last_fixity_at=when.get(Moment.FIXITY),
         finding_count=finding_count,
         stations=stations,
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
+from evidence_store.catalogue import ITEM_ID_FOREIGN
 from evidence_store.centre_book import CentreBook, Moment, open_centre_db
 from evidence_store.errors import CentreJournalLostError, LogSetBackError
 from evidence_store.fsck_bytes import Progress, hash_files
@@ -34,6 +35,7 @@ from evidence_store.fsck_chains import (
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import Holdings, is_plain
 from evidence_store.fsck_log import LogCheck
+from evidence_store.fsck_recorders import check_recorders
 from evidence_store.fsck_sm3 import check_sm3
 from evidence_store.fsck_trust import TrustCheck, check_names
 from evidence_store.fsck_vault import (
@@ -174,6 +176,9 @@ class _Verification:
             self._facts = log.facts
         self._facts.settle(self._trust.centre_key_ids())
         self._result.events = self._facts.event_count
+        for name, asset in self._facts.misnamed:
+            yield Finding(ITEM_ID_FOREIGN, Severity.FAULT, f"log/envelopes/{name[:2]}/{name}", {"asset": asset})
+        yield from check_recorders(self._facts.docked)
         yield from self._trust.check(self._facts)
         yield from check_names(self._trust, self._facts)
         yield from self._check_witness(log)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chain_of_custody.envelope import parse_envelope
+from evidence_model.continuity import Shown
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
 from evidence_model.messages import blobs_of
 from evidence_model.names import display_name
 from evidence_store import body_reading as read
+from evidence_store.fsck_recorders import Docked, shown_in
 
 _SUFFIX = ".dsse.json"
 
@@ -45,6 +47,8 @@ class LogFacts:
     enrolled: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (role, id) → public keys
     sm3: dict[Digest, set[bytes]] = field(default_factory=dict)  # what events say by SM3 of bytes of this SHA-256
     last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
+    misnamed: list[tuple[str, str]] = field(default_factory=list)  # (file name of the envelope, asset id)
+    docked: list[tuple[Docked, Shown]] = field(default_factory=list)  # every docking, and what it showed
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
 
@@ -53,7 +57,7 @@ class LogFacts:
         for name, raw in envelopes:
             self.event_count += 1
             if hashlib.sha256(raw).hexdigest() + _SUFFIX == name:
-                self._remember(raw)
+                self._remember(name, raw)
             yield name, raw
 
     def settle(self, centre_keys: frozenset[str]) -> None:
@@ -71,7 +75,7 @@ class LogFacts:
                 self.enrolled.setdefault((each.role, each.id), set()).add(each.key)
         self.received = {digest: asset for signers, digest, asset in self._received if signers & known}
 
-    def _remember(self, raw: bytes) -> None:
+    def _remember(self, envelope_name: str, raw: bytes) -> None:
         """Take from an event what others must bear out; whether its form is right is the audit's business."""
         try:
             envelope = parse_envelope(raw)
@@ -83,11 +87,17 @@ class LogFacts:
             at = read.instant(predicate["time"], "wall")
             blobs = blobs_of(body)
             sm3 = (Digest.parse(digest["sha256"]), bytes.fromhex(digest["sm3"])) if "sm3" in digest else None
+            subject = bytes.fromhex(digest["sha256"])
         except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
         self.last_seq_of[source] = max(self.last_seq_of.get(source, 0), seq)
         if sm3 is not None:
             self.sm3.setdefault(sm3[0], set()).add(sm3[1])
+        if kind == EventKind.FOOTAGE_PULLED.value and read.item_id(body, subject) != asset:
+            self.misnamed.append((envelope_name, asset))
+        if kind == EventKind.RECORDER_DOCKED.value:
+            docked = Docked.of(body, station=source, seq=seq, envelope=envelope_name)
+            self.docked.append((docked, shown_in(body)))
         path = read.raw_bytes(body, "path_hex")
         name = display_name(path) if path is not None else kind
         signers = frozenset(signature.key_id.text for signature in envelope.signatures)

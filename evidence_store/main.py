@@ -19,6 +19,7 @@ from evidence_model.topics import Channel, every_station
 from evidence_store.catalogue import Catalogue
 from evidence_store.centre_book import CentreBook, open_centre_db
 from evidence_store.errors import KeysDifferError
+from evidence_store.fixity_worker import FixityWorker
 from evidence_store.housekeeping import Housekeeper
 from evidence_store.http_server import UPLOADS, HttpServer, health_route, log_routes
 from evidence_store.ledger import Ledger
@@ -162,6 +163,18 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         stack.callback(server.stop)
         keeper.start()
         stack.callback(keeper.stop)
+        stack.enter_context(
+            FixityWorker(
+                paths,
+                vault,
+                config.centre,
+                site=trust.site,
+                centre=trust.centre.id,
+                clock=clock,
+                is_waiting=lambda: service.worker.is_busy or not inbox.is_empty,
+                on_report=inbox.put,
+            )
+        )
         link.start()
         stack.callback(link.stop)
         durable.write_file(paths.run / "store.json", json.dumps({"pid": os.getpid(), "url": server.url}).encode())

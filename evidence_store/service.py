@@ -25,6 +25,7 @@ from evidence_store.centre_book import CentreBook, Moment
 from evidence_store.cosigning import Ask
 from evidence_store.errors import LogFullError, VaultFullError
 from evidence_store.examination import Batch
+from evidence_store.fixity_events import FixityReport
 from evidence_store.ledger import Ledger
 from evidence_store.quorum_desk import WitnessMessage
 from evidence_store.receipts import Answer
@@ -47,7 +48,7 @@ _MOMENT_SECONDS = 5.0
 _CHORE_SHARE = 4  # under load a chore may take one part of its time in so many
 _MAX_ANSWERS = 100_000
 
-Item: TypeAlias = "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation"
+Item: TypeAlias = "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation | FixityReport"
 
 
 class Link(Protocol):
@@ -293,6 +294,8 @@ class StoreService:
                 trust = self._sequencer.trusted
                 self._sequencer.say(reconciliation_done(item, site=trust.site, centre=trust.centre.id))
                 self._book.happened(Moment.RECONCILIATION)
+            case FixityReport():
+                item.say(self._sequencer.say, self._book)
             case _:
                 return
 

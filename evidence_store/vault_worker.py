@@ -58,6 +58,11 @@ class VaultWorker:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def is_busy(self) -> bool:
+        """Say whether something that was handed over is being read."""
+        return bool(self._busy)
+
     def wake(self) -> None:
         """Look into `incoming/` now."""
         with self._wake:

@@ -155,6 +155,10 @@ class CentreConfig:
     listen_host: str = "127.0.0.1"
     listen_port: int = 0  # 0: a free one, written to run/store.json
     vault_reserve_bytes: int = 256 << 20
+    quarantine_limit_bytes: int = 10 << 30  # above it people are told; nothing is removed
+    fixity_days: int = 90  # 0: the vault is read again only when somebody asks
+    fixity_mib_per_second: int = 8  # 0: as fast as the disk gives
+    replica: str = ""  # a folder like the vault; empty: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +229,10 @@ def parse_config(text: str, *, where: str) -> HomeConfig:
             listen_host=reader.text("centre.listen_host", "127.0.0.1"),
             listen_port=reader.number("centre.listen_port", 0, most=65535),
             vault_reserve_bytes=reader.size("centre.vault_reserve", "256 MiB"),
+            quarantine_limit_bytes=reader.size("centre.quarantine_limit", "10 GiB"),
+            fixity_days=reader.number("centre.fixity_days", 90, most=3650),
+            fixity_mib_per_second=reader.number("centre.fixity_mib_per_second", 8, most=100_000),
+            replica=reader.text("centre.replica", ""),
         ),
     )
     reader.finish(where)

@@ -13,6 +13,12 @@ create table if not exists recorder (
   last_docked_unix_ms integer not null
 ) strict;
 
+create table if not exists recorder_shown (             -- agent: what all dockings of a recorder up to the last one showed
+  recorder_id text primary key references recorder (recorder_id),
+  session_id text not null,                             -- the last docking
+  shown text not null                                   -- JSON: serial number, USB id, volume number, newest file number
+) strict;
+
 create table if not exists session (                    -- one stay of a recorder in a dock
   session_id text primary key,
   place blob not null,                                  -- folder or mount point, raw bytes

@@ -59,6 +59,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("centre.listen_host", "127.0.0.1"),
     Setting("centre.listen_port", 0),
     Setting("centre.vault_reserve", "256 MiB"),
+    Setting("centre.quarantine_limit", "10 GiB"),
+    Setting("centre.fixity_days", 90),
+    Setting("centre.fixity_mib_per_second", 8),
+    Setting("centre.replica", ""),
 )
 
 

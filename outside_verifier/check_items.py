@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .event import Event
+from .event import Event, item_id
 from .examination import Examination
 from .strict import RefusedError, hex_bytes
 from .trust import Trust
@@ -44,6 +44,8 @@ def _check_item(exam: Examination, item: dict[str, Any], about: list[Event], cen
     stated = (item["sha256"], item["size_bytes"])
     if named - {stated} or subjects - {item["sha256"]}:
         result.add("PKG-050", item["id"], "item.differs")
+    if any(item_id(event) != item["id"] for event in pulled):
+        result.add("PKG-050", item["id"], "item.id")
     path, is_whole = item["file"], False
     if path is None:
         if not any(event.kind == "disposal.done" for event in about):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -102,6 +104,20 @@ def parse_statement(payload: bytes) -> Event:
         body=body,
         blobs=tuple(_blob(each) for each in _list(body.get("blobs", []), "blobs")),
     )
+
+
+def item_id(pulled: Event) -> str:
+    """Return the id that a file has by what `footage.pulled` says: from its recorder, raw path, size and digest."""
+    sizes = [blob.size_bytes for blob in pulled.blobs if blob.role == "footage"]
+    identity = {
+        "path": pulled.body.get("path_hex"),
+        "recorder": pulled.body.get("recorder"),
+        "sha256": pulled.subject_sha256,
+        "size_bytes": str(sizes[0]) if sizes else None,
+    }
+    # RFC 8785, as no number is in it
+    told = json.dumps(identity, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(told.encode("utf-8")).hexdigest()[:32]
 
 
 def check_instant(text: object) -> str:

@@ -95,6 +95,12 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "按所列 openssl 命令核验，或安装 Python 的 cryptography 后再核验",
         "fix_en": "check it with the openssl command given, or install Python's cryptography and verify again",
     },
+    "PKG-024": {
+        "zh": "SM3 或 SM2 在这台机器上没有核验；其余核验不靠它",
+        "en": "an SM3 digest or SM2 signature was not checked on this machine; nothing else rests on it",
+        "fix_zh": "用所列 openssl 命令核验（3.0 或更新）",
+        "fix_en": "check it with the openssl command given (3.0 or newer)",
+    },
     "PKG-025": {
         "zh": "事件的密钥当时尚未登记或已被撤销",
         "en": "an event is signed by a key that was not enrolled yet, or revoked already, at its place in the log",
@@ -106,12 +112,6 @@ CODES: dict[str, dict[str, str]] = {
         "en": "an event is signed by a key that may have been stolen by then",
         "fix_zh": "单凭这个事件不足为凭；与其他证据核对",
         "fix_en": "by itself it proves nothing: compare it with other evidence",
-    },
-    "PKG-024": {
-        "zh": "SM3 或 SM2 在这台机器上没有核验；其余核验不靠它",
-        "en": "an SM3 digest or SM2 signature was not checked on this machine; nothing else rests on it",
-        "fix_zh": "用所列 openssl 命令核验（3.0 或更新）",
-        "fix_en": "check it with the openssl command given (3.0 or newer)",
     },
     "PKG-027": {
         "zh": "SM3 或 SM2 与内容不符",
@@ -297,6 +297,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "package.json and events/ do not name the same events",
     ),
     "item.differs": ("package.json 的大小或摘要与事件不同", "size or digest in package.json is not that of the events"),
+    "item.id": (
+        "编号不是由记录仪、原始路径、大小和摘要得出的",
+        "its id is not the one that recorder, raw path, size and digest give",
+    ),
     "item.gone": (
         "没有内容，却没有事件说已处置",
         "its bytes are not here, and no event says that they were disposed of",
@@ -351,6 +355,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "✓ {name} [{recorder}] {size_bytes} bytes, sha256 {sha256}; pulled by {station} at {pulled_at}",
     ),
     "item.no": ("✗ {name} [{recorder}]：未得到证明", "✗ {name} [{recorder}]: not proved"),
+    "item.id": (
+        "编号不是由记录仪、原始路径、大小和摘要得出的",
+        "its id is not the one that recorder, raw path, size and digest give",
+    ),
     "item.gone": ("· {name} [{recorder}]：只有事件，没有内容", "· {name} [{recorder}]: its events alone, no bytes"),
     "more": ("✗ {code} 另有 {count} 处", "✗ {code} {count} more"),
     "rests.own": (

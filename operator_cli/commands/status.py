@@ -123,7 +123,8 @@ def _moment_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
         )
         verified = people_time(seen.store.last_verification_at, zone, unknown=never)
         reconciled = people_time(seen.store.last_reconciliation_at, zone, unknown=never)
-        lines.append(texts("status.last_checks", verified=verified, reconciled=reconciled))
+        reread = people_time(seen.store.last_fixity_at, zone, unknown=never)
+        lines.append(texts("status.last_checks", verified=verified, reconciled=reconciled, reread=reread))
     return lines
 
 

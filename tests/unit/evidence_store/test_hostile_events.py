@@ -21,8 +21,8 @@ from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, r
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.fuse_recorder import FuseFile, fuse_recorder
 
-ASSET = AssetId("a" * 32)
 FILM = Digest(hashlib.sha256(b"film").digest())
+ASSET = asset_id_of(recorder=RecorderId("rec-1"), raw_path=b"A", size_bytes=4, digest=FILM)
 MOST = str((1 << 63) - 1)
 LATE = datetime(2027, 1, 1, tzinfo=UTC)
 RULE: dict[str, Json] = {
@@ -95,7 +95,8 @@ def test_a_fact_that_makes_no_sense_is_told_and_stops_nothing(
 ) -> None:
     raws = [] if kind is EventKind.FOOTAGE_PULLED else [say(station, EventKind.FOOTAGE_PULLED)]
     work(centre, station, [*raws, say(station, kind, **{name: value})])
-    assert odd(centre) == {"STO-022"}
+    misnamed = {"STO-160"} if kind is EventKind.FOOTAGE_PULLED else set()  # no id follows from such a recorder
+    assert odd(centre) == {"STO-022"} | misnamed
 
 
 @pytest.mark.parametrize("kind", [EventKind.FOOTAGE_PULLED, EventKind.RECORDER_DOCKED, EventKind.FOOTAGE_MISSING])
@@ -179,7 +180,7 @@ def test_recordings_whose_short_ids_are_the_same_are_two_recordings_in_every_ord
         assert queries.show_recording(centre.catalogue.db, row["recording_id"]).segments[0].asset_id == row["asset_id"]
     drawn = queries.timeline(centre.catalogue.db)
     assert {each.segments[0].asset_id: each.id for each in drawn} == {row[0]: row[1] for row in live}
-    assert odd(centre) == set()
+    assert odd(centre) == {"STO-160"}  # ids of our own making: real ones do not begin alike
 
 
 def test_an_item_of_which_nothing_can_be_said_keeps_no_other_from_being_received(

@@ -102,4 +102,4 @@ def test_another_file_under_the_id_of_an_item_is_told_and_changes_nothing(
     item = centre.catalogue.db.execute("select digest, locked, station from item").fetchone()
     assert tuple(item) == (FILM.raw, 0, mine.id)
     assert media(centre) == "{}"
-    assert odd(centre) == ["STO-022", "STO-023"]
+    assert odd(centre) == ["STO-160", "STO-022", "STO-023"]

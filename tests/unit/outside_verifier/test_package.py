@@ -18,7 +18,7 @@ from chain_of_custody.envelope import make_envelope, parse_envelope
 from chain_of_custody.notes import NoteAlgorithm, NoteKey
 from chain_of_custody.trust_entries import TrustedLog
 from chain_of_custody.witness_policy import Group, Witness, WitnessPolicy
-from evidence_model.canonical import canonical_bytes
+from evidence_model.canonical import JsonObject, canonical_bytes
 from host_io.trust import trust_bytes
 from outside_verifier.package import verify_package
 from outside_verifier.report import document, lines
@@ -28,6 +28,7 @@ from tests.fakes.log_on_disc import test_key as key_of
 from tests.package_story import (
     MANIFEST,
     MIB,
+    RECORDER,
     SIGNED,
     SITE,
     TAG_MANIFEST,
@@ -691,3 +692,27 @@ def test_an_item_whose_bytes_were_disposed_of_has_its_events_alone(tmp_path: Pat
 
 def test_pkg_050_bytes_that_are_not_there_although_no_event_says_that_they_were_disposed_of(package: Package) -> None:
     assert codes(verify(without_bytes(package))) == {"PKG-050"}
+
+
+def pulled_again(recorder: str, path: str) -> EvidenceStory:
+    """Let the station say once more, and perhaps otherwise, where the first item came from."""
+    story = EvidenceStory(FILES)
+    body: JsonObject = {
+        "blobs": [story.ref("footage", FILES[0].data)],
+        "path_hex": path.encode().hex(),
+        "recorder": recorder,
+        "session": "s-1",
+    }
+    subject = (f"asset/{FILES[0].id}", sha(FILES[0].data))
+    story.say(story.station, "footage.pulled", subject, body, asset=FILES[0].id)
+    return story
+
+
+@pytest.mark.parametrize(("recorder", "path"), [("rec-9", FILES[0].path), (RECORDER, "another.mp4")])
+def test_pkg_050_an_item_whose_id_is_not_the_one_of_its_file(tmp_path: Path, recorder: str, path: str) -> None:
+    result = verify(pulled_again(recorder, path).write(tmp_path / "bag"))
+    assert ("PKG-050", FILES[0].id) in {(finding.code, finding.subject) for finding in result.findings}
+
+
+def test_a_file_that_was_pulled_twice_has_the_id_of_its_file(tmp_path: Path) -> None:
+    assert codes(verify(pulled_again(RECORDER, FILES[0].path).write(tmp_path / "bag"))) == set()
