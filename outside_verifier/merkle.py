@@ -25,6 +25,7 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
     """Return if the leaf with this hash stands at `index` in the tree of `size` leaves with this root."""
     if not 0 <= index < size:
         raise RefusedError("proof.index", index=index, size=size)
+    _check_hashes(leaf, root, *proof)
     value, at, last = leaf, index, size - 1
     for sibling in proof:
         if last == 0:
@@ -48,6 +49,7 @@ def check_consistency(  # noqa: C901, PLR0912 - the algorithm of the RFC in one 
     """Return if the tree of `size` leaves begins with all leaves of the tree of `old_size`."""
     if not 0 < old_size <= size:
         raise RefusedError("proof.sizes", old=old_size, new=size)
+    _check_hashes(old_root, root, *proof)
     if old_size == size:
         if proof:
             raise RefusedError("proof.length")
@@ -77,3 +79,9 @@ def check_consistency(  # noqa: C901, PLR0912 - the algorithm of the RFC in one 
         raise RefusedError("proof.length")
     if (old, new) != (old_root, root):
         raise RefusedError("proof.root", found=new.hex(), signed=root.hex())
+
+
+def _check_hashes(*hashes: bytes) -> None:
+    """Refuse what cannot be a hash: an empty leaf under an empty root would agree with itself."""
+    if any(len(value) != sha256().digest_size for value in hashes):
+        raise RefusedError("proof.form")

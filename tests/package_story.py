@@ -7,6 +7,7 @@ sign anew (`seal`) with whichever keys the attacker is to have.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from chain_of_custody.notes import NoteSignature
     from evidence_model.canonical import JsonObject
 
 MIB = 1 << 20
@@ -181,9 +183,7 @@ class EvidenceStory:
         checkpoint = Checkpoint(origin_of(self.log.public_key), size, root)
         note = sign_checkpoint(checkpoint, self.log)
         for name, signer in self.cosigners:
-            note = add_signature(
-                note, cosign(checkpoint, signer=signer, name=name, at=self.cosigned_at.get(name, START_AT))
-            )
+            note = add_signature(note, self._cosign(checkpoint, name, signer))
         return note
 
     def _hashes(self) -> list[bytes]:
@@ -249,9 +249,20 @@ class EvidenceStory:
         path = inclusion_proof(index, size, self._read_node)
         return (
             f"version=2\nlog={self.log.key_id}\nleaf={key_id} {leaf_signature.hex()}\n\n"
-            f"size={size}\nroot_hash={head.hex()}\nsignature={self.log.sign(checkpoint.body().encode()).hex()}\n\n"
+            f"size={size}\nroot_hash={head.hex()}\nsignature={self.log.sign(checkpoint.body().encode()).hex()}\n"
+            f"{self._cosignatures(checkpoint)}\n"
             f"leaf_index={index}\n" + "".join(f"node_hash={each.hex()}\n" for each in path)
         ).encode()
+
+    def _cosignatures(self, checkpoint: Checkpoint) -> str:
+        lines = ""
+        for name, signer in self.cosigners:
+            blob = self._cosign(checkpoint, name, signer).signature
+            lines += f"cosignature={signer.key_id} {int.from_bytes(blob[:8], 'big')} {blob[8:].hex()}\n"
+        return lines
+
+    def _cosign(self, checkpoint: Checkpoint, name: str, signer: Ed25519Signer) -> NoteSignature:
+        return cosign(checkpoint, signer=signer, name=name, at=self.cosigned_at.get(name, START_AT))
 
     def package_json(self) -> bytes:
         items: list[Any] = []
@@ -309,8 +320,6 @@ class Package:
 
     def change_contents(self, change: Callable[[Any], None]) -> None:
         """Change package.json and keep its form."""
-        import json  # noqa: PLC0415 - only here
-
         document = json.loads(self.path("package.json").read_bytes())
         change(document)
         self.put("package.json", canonical_bytes(document))
@@ -364,6 +373,27 @@ class Package:
         """Return a copy that can be altered."""
         shutil.copytree(self.bag, bag, symlinks=True)
         return Package(bag, self.story)
+
+
+def flip(at: int) -> Callable[[bytes], bytes]:
+    return lambda data: data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def first(package: Package, kind: str) -> int:
+    """Return the index of the first event of a kind in the package."""
+    story = package.story
+    for index in story.wanted:
+        payload = json.loads(parse_envelope(story.log_items[index][1]).payload)
+        if payload["predicate"]["kind"] == kind:
+            return index
+    raise AssertionError(kind)
+
+
+def drop_event(package: Package, index: int) -> None:
+    """Take an event out as a careful liar does: its files, and its number in package.json."""
+    for path in [*package.path("events").glob(f"{index}.*"), package.path(f"proofs/{index}.sigsum")]:
+        path.unlink()
+    package.change_contents(lambda contents: contents["events"].remove(str(index)))
 
 
 def ssh_line(key: bytes, name: str) -> bytes:

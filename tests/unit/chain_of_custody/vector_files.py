@@ -1,6 +1,6 @@
 """The files under vectors/: what our code writes, and what it must refuse, each named by the code it is refused with.
 
-Run as a program it writes them: `python -m tests.unit.chain_of_custody.vector_files`. All keys are known to everybody.
+`script/vectors` writes them. All keys are known to everybody.
 """
 
 from __future__ import annotations
@@ -292,9 +292,3 @@ def bad() -> Iterator[tuple[str, bytes]]:
 def files() -> dict[str, bytes]:
     """Return every file under vectors/ that is ours, by path."""
     return {**{f"good/{name}": data for name, data in GOOD.items()}, **dict(bad())}
-
-
-if __name__ == "__main__":
-    for path, data in files().items():
-        (FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / path).write_bytes(data)

@@ -36,6 +36,9 @@ from tests.package_story import (
     Original,
     Package,
     chunks_of,
+    drop_event,
+    first,
+    flip,
     sha,
 )
 from tests.trusts import source
@@ -77,27 +80,6 @@ def verify(package: Package, *, trust: bytes | None = None) -> Result:
 
 def codes(result: Result) -> set[str]:
     return set(result.counts)
-
-
-def flip(at: int) -> Callable[[bytes], bytes]:
-    return lambda data: data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-def first(package: Package, kind: str) -> int:
-    """Return the index of the first event of a kind in the package."""
-    story = package.story
-    for index in story.wanted:
-        payload = json.loads(parse_envelope(story.log_items[index][1]).payload)
-        if payload["predicate"]["kind"] == kind:
-            return index
-    raise AssertionError(kind)
-
-
-def drop_event(package: Package, index: int) -> None:
-    """Take an event out as a careful liar does: its files, and its number in package.json."""
-    for path in [*package.path("events").glob(f"{index}.*"), package.path(f"proofs/{index}.sigsum")]:
-        path.unlink()
-    package.change_contents(lambda contents: contents["events"].remove(str(index)))
 
 
 def test_the_whole_package_agrees(package: Package) -> None:

@@ -1,0 +1,155 @@
+"""Whole evidence packages: a good one of some kilobytes, and for each fault the changes that turn it into a bad one.
+
+A case is told as a function that does to the good package what somebody did, with whichever keys he is to have: `seal`
+makes manifests and the centre's signature anew, `seal(sign=False)` the manifests alone. What stands in the vector is
+the difference of the two folders, so it never depends on how a case was made.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from chain_of_custody.notes import NoteAlgorithm, NoteKey
+from chain_of_custody.witness_policy import Group, Witness, WitnessPolicy
+from evidence_model.canonical import canonical_bytes
+from host_io.trust import trust_bytes
+from tests.fakes.log_on_disc import test_key as key_of
+from tests.package_story import EvidenceStory, Original, Package, sha
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from evidence_model.canonical import JsonObject
+
+WITNESSES = ("w1", "w2", "w3")
+FILES = [
+    Original("DCIM/0001.mp4", b"".join(b"made-up footage, line %d\n" % line for line in range(60))),
+    Original("DCIM/记录 2.mp4", b"other made-up footage\n"),
+]
+TRUST, ANOTHER_LOG, NO_ST_9 = "trust.json", "trust-another-log.json", "trust-without-st-9.json"
+
+
+class VectorStory(EvidenceStory):
+    """A log with three witnesses, in which a station that was set back to an older state spoke with old numbers."""
+
+    def __init__(self) -> None:
+        keys = {name: NoteKey(f"{name}.example", NoteAlgorithm.COSIGNATURE_V1, _public(name)) for name in WITNESSES}
+        witnesses = tuple(Witness(name, key) for name, key in keys.items())
+        policy = WitnessPolicy(witnesses=witnesses, groups=(Group("two", 2, WITNESSES),), quorum="two")
+        super().__init__(FILES, witnesses=policy)
+        self.cosigners = [(key.name, key_of(name)) for name, key in keys.items()]
+        self.station.head = self.early
+        body: JsonObject = {"recorder": "cam-7", "session": "s-3"}
+        self.out_of_order = self.say(self.station, "preflight.done", ("recorder/cam-7", sha(b"r")), body, wanted=False)
+
+    def _tell(self) -> None:
+        self.early = self.station.head
+        super()._tell()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One package: what was done to the good one, what it is verified with, and which codes must be found."""
+
+    name: str
+    expected: frozenset[str]
+    en: str
+    zh: str
+    change: Callable[[Package], None] = lambda _: None
+    trust: str | None = TRUST  # the outsider's own copy of the keys; None: he has none
+    options: JsonObject = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Return where it lies under `vectors/`."""
+        return f"packages/{'bad' if self.expected else 'honest'}/{self.name}.json"
+
+    def document(self, package: Package) -> JsonObject:
+        """Return the vector: the changes, once they are done to this copy of the good package."""
+        before = contents(package.bag)
+        self.change(package)
+        after = contents(package.bag)
+        changed = {path: data for path, data in after.items() if before.get(path) != data}
+        return {
+            "base": "good",
+            "options": self.options,
+            "put": [{"path": path, **_encoded(data)} for path, data in changed.items()],
+            "remove": sorted(before.keys() - after.keys()),
+            "trust": self.trust,
+        }
+
+
+def contents(bag: Path) -> dict[str, bytes | str]:
+    """Return the bytes of each file of a folder, and the target of each link."""
+    return {
+        path.relative_to(bag).as_posix(): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in sorted(bag.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def apply(document: JsonObject, bag: Path) -> None:
+    """Do the changes of a vector to a copy of the good package, as any other verifier's tests would."""
+    put: Any = document["put"]
+    remove: Any = document["remove"]
+    for path in remove:
+        (bag / path).unlink()
+    for each in put:
+        path = bag / each["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if "link" in each:
+            path.symlink_to(each["link"])
+        else:
+            path.write_bytes(each["text"].encode() if "text" in each else base64.b64decode(each["base64"]))
+
+
+@cache
+def story() -> VectorStory:
+    """Return what was said and logged; nobody may change it."""
+    return VectorStory()
+
+
+def trust_files() -> dict[str, bytes]:
+    """Return the copies of the site's keys that outsiders have."""
+    own = trust_bytes(story().trust)
+    document = json.loads(own)
+    silent = {**document, "stations": [each for each in document["stations"] if each["id"] != "st-9"]}
+    return {
+        TRUST: own,
+        ANOTHER_LOG: canonical_bytes({**document, "log_key": _public("another log").hex()}) + b"\n",
+        NO_ST_9: canonical_bytes(silent) + b"\n",
+    }
+
+
+def files(cases: Sequence[Case]) -> Iterator[tuple[str, bytes]]:
+    """Yield (path under `vectors/`, bytes) of the good package, the cases, and the outsiders' keys."""
+    with TemporaryDirectory() as folder:
+        good = story().write(Path(folder, "good"))
+        for path, data in contents(good.bag).items():
+            assert isinstance(data, bytes)
+            yield f"packages/good/{path}", data
+        for number, case in enumerate(cases):
+            copy = good.copy(Path(folder, str(number)))
+            yield case.path, canonical_bytes(case.document(copy)) + b"\n"
+    for name, data in trust_files().items():
+        yield f"packages/{name}", data
+
+
+def _encoded(data: bytes | str) -> JsonObject:
+    if isinstance(data, str):
+        return {"link": data}
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _public(label: str) -> bytes:
+    return key_of(label).public_key
