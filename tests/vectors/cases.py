@@ -135,6 +135,12 @@ CASES = [
     ),
     _case("PKG-005_one_bit_of_footage", altered(BIG, flip(9)), "one bit of a recording is flipped", "录像被改动一位"),
     _case(
+        "PKG-005_one_bit_of_a_chunk_list",
+        altered(f"{BIG}.chunks", flip(9)),
+        "one bit of a chunk list is flipped",
+        "分块清单被改动一位",
+    ),
+    _case(
         "PKG-010_signed_by_somebody_else",
         lambda package: package.seal(key_of("somebody")),
         "the package is signed with a key that is not the centre's",
