@@ -27,14 +27,12 @@ GOPATH = Path("/usr/share/gocode")
 SIZES = (1, 2, 3, 5, 8, 255, 256, 257, 300, 512, 600)
 
 
-@pytest.fixture(scope="session")
-def tlogcheck(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the checker from Debian's packages alone: no module, no network."""
+def go_program(folder: Path, sources: Iterable[Path]) -> Path:
+    """Build a program from Debian's packages alone: no module, no network."""
     go = shutil.which("go")
     if go is None or not (GOPATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
         pytest.skip("needs go and x/mod: apt install golang-go golang-golang-x-mod-dev (script/setup does)")
-    folder = tmp_path_factory.mktemp("go")
-    program = folder / "tlogcheck"
+    program = folder / "program"
     environment = {
         **os.environ,
         "GO111MODULE": "off",
@@ -43,8 +41,14 @@ def tlogcheck(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "GOFLAGS": "",
         "HOME": str(folder),
     }
-    subprocess.run([go, "build", "-o", str(program), str(SOURCE)], check=True, env=environment, timeout=240)
+    command = [go, "build", "-o", str(program), *map(str, sources)]
+    subprocess.run(command, check=True, env=environment, timeout=240)
     return program
+
+
+@pytest.fixture(scope="session")
+def tlogcheck(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return go_program(tmp_path_factory.mktemp("go"), [SOURCE])
 
 
 @pytest.fixture(scope="session")
