@@ -55,7 +55,8 @@ def entries() -> Iterator[JsonObject]:
             yield _entry(path, _KINDS[name], f"good: {name}", ZH.get(title, ""), [])
         else:
             yield _entry(path, _KINDS[name], words.replace("_s_", "'s ").replace("_", " "), ZH.get(title, ""), [code])
-    yield _entry("packages/good", "package", "a whole evidence package, as it should be", "一个完好的证据包", [])
+    for base in packages.bases(CASES):
+        yield _entry(f"packages/{base.name}", "package", base.en, base.zh, [])
     for case in CASES:
         yield _entry(case.path, "package", case.en, case.zh, sorted(case.expected))
     yield _entry(PROOFS, "proofs", "196 proofs in hash trees, good and bad", "哈希树的 196 个证明，有好有坏", [])

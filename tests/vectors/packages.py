@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -54,16 +53,35 @@ class VectorStory(EvidenceStory):
 
 
 @dataclass(frozen=True)
+class Base:
+    """A good package, and the keys of its site; the cases are changes to it."""
+
+    name: str
+    tell: Callable[[], EvidenceStory]
+    en: str
+    zh: str
+
+    @property
+    def trust(self) -> str:
+        """Return the name of the file with the keys."""
+        return TRUST if self.name == "good" else f"trust-{self.name}.json"
+
+
+GOOD = Base("good", VectorStory, "a whole evidence package, as it should be", "一个完好的证据包")
+
+
+@dataclass(frozen=True)
 class Case:
-    """One package: what was done to the good one, what it is verified with, and which codes must be found."""
+    """One package: what was done to a good one, what it is verified with, and which codes must be found."""
 
     name: str
     expected: frozenset[str]
     en: str
     zh: str
     change: Callable[[Package], None] = lambda _: None
-    trust: str | None = TRUST  # the outsider's own copy of the keys; None: he has none
+    trust: str | None = TRUST  # the outsider's own copy of the keys, if not the site's; None: he has none
     options: JsonObject = field(default_factory=dict)
+    base: Base = GOOD
 
     @property
     def path(self) -> str:
@@ -77,11 +95,11 @@ class Case:
         after = contents(package.bag)
         changed = {path: data for path, data in after.items() if before.get(path) != data}
         return {
-            "base": "good",
+            "base": self.base.name,
             "options": self.options,
             "put": [{"path": path, **_encoded(data)} for path, data in changed.items()],
             "remove": sorted(before.keys() - after.keys()),
-            "trust": self.trust,
+            "trust": self.base.trust if self.trust == TRUST else self.trust,
         }
 
 
@@ -110,36 +128,37 @@ def apply(document: JsonObject, bag: Path) -> None:
             path.write_bytes(each["text"].encode() if "text" in each else base64.b64decode(each["base64"]))
 
 
-@cache
-def story() -> VectorStory:
-    """Return what was said and logged; nobody may change it."""
-    return VectorStory()
+def files(cases: Sequence[Case]) -> Iterator[tuple[str, bytes]]:
+    """Yield (path under `vectors/`, bytes) of the good packages, the cases, and the outsiders' keys."""
+    with TemporaryDirectory() as folder:
+        for base in bases(cases):
+            story = base.tell()
+            good = story.write(Path(folder, base.name))
+            for path, data in contents(good.bag).items():
+                assert isinstance(data, bytes)
+                yield f"packages/{base.name}/{path}", data
+            yield f"packages/{base.trust}", trust_bytes(story.trust)
+            for case in cases:
+                if case.base is base:
+                    copy = good.copy(Path(folder, case.path))
+                    yield case.path, canonical_bytes(case.document(copy)) + b"\n"
+    for name, data in _other_trust(trust_bytes(GOOD.tell().trust)).items():
+        yield f"packages/{name}", data
 
 
-def trust_files() -> dict[str, bytes]:
-    """Return the copies of the site's keys that outsiders have."""
-    own = trust_bytes(story().trust)
+def bases(cases: Sequence[Case]) -> list[Base]:
+    """Return the good packages that these cases start from."""
+    return list(dict.fromkeys(case.base for case in cases))
+
+
+def _other_trust(own: bytes) -> dict[str, bytes]:
+    """Return the copies of the site's keys that other outsiders have."""
     document = json.loads(own)
     silent = {**document, "stations": [each for each in document["stations"] if each["id"] != "st-9"]}
     return {
-        TRUST: own,
         ANOTHER_LOG: canonical_bytes({**document, "log_key": _public("another log").hex()}) + b"\n",
         NO_ST_9: canonical_bytes(silent) + b"\n",
     }
-
-
-def files(cases: Sequence[Case]) -> Iterator[tuple[str, bytes]]:
-    """Yield (path under `vectors/`, bytes) of the good package, the cases, and the outsiders' keys."""
-    with TemporaryDirectory() as folder:
-        good = story().write(Path(folder, "good"))
-        for path, data in contents(good.bag).items():
-            assert isinstance(data, bytes)
-            yield f"packages/good/{path}", data
-        for number, case in enumerate(cases):
-            copy = good.copy(Path(folder, str(number)))
-            yield case.path, canonical_bytes(case.document(copy)) + b"\n"
-    for name, data in trust_files().items():
-        yield f"packages/{name}", data
 
 
 def _encoded(data: bytes | str) -> JsonObject:

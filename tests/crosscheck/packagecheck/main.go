@@ -45,8 +45,11 @@ func main() {
 }
 
 func checkVector(folder, path string) []string {
-	v := vector{Base: "good", Trust: new(string)}
-	*v.Trust = "trust.json"
+	keys := "trust.json"
+	v := vector{Base: strings.TrimPrefix(path, "packages/"), Trust: &keys}
+	if v.Base != "good" {
+		keys = "trust-" + v.Base + ".json"
+	}
 	if strings.HasSuffix(path, ".json") {
 		must(json.Unmarshal(read(filepath.Join(folder, path)), &v))
 	}
