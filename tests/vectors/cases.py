@@ -33,10 +33,11 @@ from tests.vectors.changes import (
     proof_one_hash_short,
     resealed_instructions,
     sealed,
+    signed_by_no_root,
     two_files_exchanged,
     without,
 )
-from tests.vectors.packages import ANOTHER_LOG, NO_ST_9, Case
+from tests.vectors.packages import ANOTHER_LOG, NEWER, NEXT, OLDER, REVOKED, SUSPECT, Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,11 +78,18 @@ CASES = [
         options={"min_time": COSIGNED},
     ),
     Case(
-        "outsider_does_not_know_a_silent_station",
+        "outsider_has_an_older_trust_document",
         frozenset(),
-        "the outsider's keys lack a station that says nothing in the package",
-        "核验人手里没有某个采集站的公钥，而它在证据包里什么也没说",
-        trust=NO_ST_9,
+        "the outsider has the first trust document, to which the package's second one leads back",
+        "核验人手里是第一份信任文件，证据包里的第二份接得上它",
+        trust=OLDER,
+    ),
+    Case(
+        "outsider_has_a_trust_document_made_later",
+        frozenset(),
+        "the outsider has a trust document that was made after the package",
+        "核验人手里的信任文件是在证据包之后制作的",
+        trust=NEXT,
     ),
     Case(
         "outsider_has_no_keys",
@@ -181,6 +189,20 @@ CASES = [
         "供其他工具使用的密钥文件被换成另一采集站的",
     ),
     _case(
+        "PKG-013_signed_by_no_root",
+        sealed(signed_by_no_root),
+        "a trust document is signed by somebody who is no root of the one before it",
+        "信任文件的签名者不是前一份所列的根",
+        trust=OLDER,
+    ),
+    _case(
+        "PKG-014_old_trust_document",
+        _as_it_is,
+        "the log already knew the outsider's newer trust document",
+        "日志早已有核验人手里那份更新的信任文件",
+        trust=NEWER,
+    ),
+    _case(
         "PKG-015_made_for_somebody_else",
         _as_it_is,
         "the package was made for somebody else than it is asked for",
@@ -214,6 +236,22 @@ CASES = [
         sealed(another_raw_payload),
         "the raw payload beside an envelope is another one",
         "信封旁的原始内容与信封不同",
+    ),
+    _case(
+        "PKG-025_key_revoked",
+        _as_it_is,
+        "the station's key was revoked before it signed for the recordings",
+        "采集站为录像签名之前其密钥已撤销",
+        "PKG-042",
+        "PKG-043",
+        trust=REVOKED,
+    ),
+    _case(
+        "PKG-026_key_may_be_stolen",
+        _as_it_is,
+        "the station's key may have been stolen before it signed for the recordings",
+        "采集站为录像签名之前其密钥可能已被盗用",
+        trust=SUSPECT,
     ),
     _case(
         "PKG-030_head_of_another_size",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.cosignature import add_signature, cosign
 from chain_of_custody.envelope import make_envelope, parse_envelope
+from chain_of_custody.trust_root import sign_root
 from evidence_model.canonical import canonical_bytes
 from tests.fakes.log_on_disc import START_AT
 from tests.fakes.log_on_disc import test_key as key_of
@@ -68,6 +69,11 @@ def file_beside(package: Package) -> None:
 
 def key_file_exchanged(package: Package) -> None:
     package.put("trust/submit-st-1.pub", package.path("trust/submit-st-9.pub").read_bytes())
+
+
+def signed_by_no_root(package: Package) -> None:
+    """The second trust document, signed by somebody who is no root of the first one."""
+    package.put("trust/roots/2.dsse.json", sign_root(package.story.trust, [key_of("somebody")]))
 
 
 def event_signature_for_the_package(package: Package) -> None:

@@ -8,18 +8,19 @@ the difference of the two folders, so it never depends on how a case was made.
 from __future__ import annotations
 
 import base64
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from chain_of_custody.notes import NoteAlgorithm, NoteKey
+from chain_of_custody.trust_root import sign_root
 from chain_of_custody.witness_policy import Group, Witness, WitnessPolicy
 from evidence_model.canonical import canonical_bytes
 from host_io.trust import trust_bytes
 from tests.fakes.log_on_disc import test_key as key_of
-from tests.package_story import EvidenceStory, Original, Package, sha
+from tests.package_story import SITE, EvidenceStory, Original, Package, sha
+from tests.trusts import ROOT, first_trust, next_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,21 +32,37 @@ FILES = [
     Original("DCIM/0001.mp4", b"".join(b"made-up footage, line %d\n" % line for line in range(60))),
     Original("DCIM/记录 2.mp4", b"other made-up footage\n"),
 ]
-TRUST, ANOTHER_LOG, NO_ST_9 = "trust.json", "trust-another-log.json", "trust-without-st-9.json"
+TRUST, ANOTHER_LOG, OLDER = "trust.json", "trust-another-log.json", "trust-older.json"
+NEWER, NEXT, REVOKED, SUSPECT = (f"trust-{name}.json" for name in ("newer", "next", "revoked", "suspect"))
+_NEW_AT = 2  # the size of the log when its second trust document was made
 
 
 class VectorStory(EvidenceStory):
-    """A log with three witnesses, in which a station that was set back to an older state spoke with old numbers."""
+    """A log with three witnesses, in which a station that was set back to an older state spoke with old numbers.
+
+    Its second trust document enrols st-9, which says nothing.
+    """
 
     def __init__(self) -> None:
         keys = {name: NoteKey(f"{name}.example", NoteAlgorithm.COSIGNATURE_V1, _public(name)) for name in WITNESSES}
         witnesses = tuple(Witness(name, key) for name, key in keys.items())
         policy = WitnessPolicy(witnesses=witnesses, groups=(Group("two", 2, WITNESSES),), quorum="two")
         super().__init__(FILES, witnesses=policy)
+        everybody = self.trust.sources
+        self.trust = replace(self.trust, sources=tuple(each for each in everybody if each.id != "st-9"))
+        self.roots = [sign_root(self.trust, [ROOT])]
+        self.first_trust = self.trust
+        late = tuple(replace(each, start=_NEW_AT) for each in everybody if each.id == "st-9")
+        self.change_trust(since=_NEW_AT, sources=(*self.trust.sources, *late))
         self.cosigners = [(key.name, key_of(name)) for name, key in keys.items()]
         self.station.head = self.early
         body: JsonObject = {"recorder": "cam-7", "session": "s-3"}
         self.out_of_order = self.say(self.station, "preflight.done", ("recorder/cam-7", sha(b"r")), body, wanted=False)
+
+    def trust_after(self, since: int, **of_station: int) -> bytes:
+        """Return the document that follows, made at this size of the log, with something else said of st-1."""
+        sources = (replace(each, **of_station) if each.id == "st-1" else each for each in self.trust.sources)
+        return trust_bytes(next_trust(self.trust, since=since, sources=tuple(sources)))
 
     def _tell(self) -> None:
         self.early = self.station.head
@@ -142,7 +159,7 @@ def files(cases: Sequence[Case]) -> Iterator[tuple[str, bytes]]:
                 if case.base is base:
                     copy = good.copy(Path(folder, case.path))
                     yield case.path, canonical_bytes(case.document(copy)) + b"\n"
-    for name, data in _other_trust(trust_bytes(GOOD.tell().trust)).items():
+    for name, data in _other_trust(VectorStory()).items():
         yield f"packages/{name}", data
 
 
@@ -151,13 +168,17 @@ def bases(cases: Sequence[Case]) -> list[Base]:
     return list(dict.fromkeys(case.base for case in cases))
 
 
-def _other_trust(own: bytes) -> dict[str, bytes]:
+def _other_trust(story: VectorStory) -> dict[str, bytes]:
     """Return the copies of the site's keys that other outsiders have."""
-    document = json.loads(own)
-    silent = {**document, "stations": [each for each in document["stations"] if each["id"] != "st-9"]}
+    size = len(story.log_items)
+    another = first_trust(SITE, key_of("another log"), ("centre", key_of("centre")), [("st-1", key_of("st-1"))])
     return {
-        ANOTHER_LOG: canonical_bytes({**document, "log_key": _public("another log").hex()}) + b"\n",
-        NO_ST_9: canonical_bytes(silent) + b"\n",
+        ANOTHER_LOG: trust_bytes(another),
+        OLDER: trust_bytes(story.first_trust),
+        NEWER: story.trust_after(size),
+        NEXT: story.trust_after(size + 1),
+        REVOKED: story.trust_after(size + 1, until=story.old_size),
+        SUSPECT: story.trust_after(size + 1, suspect_from=story.old_size),
     }
 
 

@@ -140,7 +140,7 @@ func (b *bag) checkEvents() {
 
 func (b *bag) checkSignatures(signed *envelope, e event) bool {
 	isRight, isBySource := true, false
-	for _, each := range b.trust.sources() {
+	for _, each := range b.trust.Sources {
 		id := sum(unhex(each.Key))
 		if _, isThere := signed.signatures[id]; isThere {
 			isRight = isRight && signed.isSignedBy(each.Key)
@@ -154,7 +154,23 @@ func (b *bag) checkSignatures(signed *envelope, e event) bool {
 	for id := range signed.signatures {
 		b.signers[id] = true
 	}
+	entry := b.trust.key(e.source.ID, b.signerOf(signed, e))
+	if at := int64(e.index); at < number(entry.From) || entry.Until != nil && at >= number(*entry.Until) {
+		b.fault("PKG-025", true)
+		return false
+	}
+	b.fault("PKG-026", entry.SuspectFrom != nil && int64(e.index) >= number(*entry.SuspectFrom))
 	return true
+}
+
+// signerOf returns the id of the key by which a source signed.
+func (b *bag) signerOf(signed *envelope, e event) string {
+	for id := range signed.signatures {
+		if b.trust.key(e.source.ID, id) != nil {
+			return id
+		}
+	}
+	return ""
 }
 
 func (b *bag) checkBeside(index int, signed *envelope) {
@@ -180,7 +196,7 @@ func (b *bag) checkProof(raw []byte, e event) bool {
 	}
 	checksum := unhex(sum(unhex(sum(raw))))
 	isRight := false
-	for _, each := range b.trust.sources() {
+	for _, each := range b.trust.Sources {
 		if each.ID == e.source.ID && sum(unhex(each.Key)) == proof.keyHash {
 			isRight = verify(each.Key, append([]byte("sigsum.org/v1/tree-leaf\x00"), checksum...), proof.leafSignature)
 		}
@@ -191,7 +207,7 @@ func (b *bag) checkProof(raw []byte, e event) bool {
 	}
 	leaf := append(append(append([]byte{}, checksum...), proof.leafSignature...), unhex(proof.keyHash)...)
 	isIncluded := proof.index == int64(e.index) && proof.size == b.head.size && proof.root == hex.EncodeToString(b.head.root[:]) &&
-		proof.log == sum(unhex(b.trust.LogKey)) && b.head.includes(proof.index, leaf, proof.path)
+		proof.log == sum(unhex(b.trust.log())) && b.head.includes(proof.index, leaf, proof.path)
 	b.fault("PKG-032", !isIncluded)
 	return isRight && isIncluded
 }

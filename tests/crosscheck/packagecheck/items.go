@@ -9,7 +9,7 @@ import (
 func (b *bag) checkItems() {
 	b.about = map[string][]event{}
 	for _, item := range b.items {
-		pullers := map[string]bool{b.trust.Centre.ID: true}
+		pullers := map[string]bool{b.trust.centre().ID: true}
 		for _, e := range b.events {
 			if e.isProved && e.asset.ID == item.ID && b.isPulled(e) && e.subject == item.Sha256 {
 				pullers[e.source.ID] = true
@@ -26,7 +26,7 @@ func (b *bag) checkItems() {
 				if blob.Role == "footage" {
 					b.fault("PKG-050", blob.Sha256 != item.Sha256 || blob.Size != item.Size)
 				}
-				isList = isList || blob.Role == "chunks" && e.source.ID != b.trust.Centre.ID && chunks != nil && blob.Sha256 == sum(chunks)
+				isList = isList || blob.Role == "chunks" && e.source.ID != b.trust.centre().ID && chunks != nil && blob.Sha256 == sum(chunks)
 			}
 			isPulled = isPulled || b.isPulled(e) && e.subject == sum(b.fileOf(item.File))
 		}
@@ -40,7 +40,7 @@ func (b *bag) checkItems() {
 }
 
 func (b *bag) isPulled(e event) bool {
-	return e.kind == "footage.pulled" && e.source.ID != b.trust.Centre.ID
+	return e.kind == "footage.pulled" && e.source.ID != b.trust.centre().ID
 }
 
 func (b *bag) fileOf(path *string) []byte {
@@ -100,7 +100,7 @@ func (b *bag) checkBelongs() {
 			brought[docking] = true
 		}
 		docked[docking] = docked[docking] || e.kind == "recorder.docked"
-		if e.kind == "key.enrolled" && e.source.ID == b.trust.Centre.ID {
+		if e.kind == "key.enrolled" && e.source.ID == b.trust.centre().ID {
 			enrolled[e.subject] = true
 		}
 	}
@@ -108,7 +108,7 @@ func (b *bag) checkBelongs() {
 		belongs := false
 		switch {
 		case e.kind == "key.enrolled" || e.kind == "key.revoked":
-			belongs = b.signers[e.subject] || e.subject == sum(unhex(b.trust.LogKey))
+			belongs = b.signers[e.subject] || e.subject == sum(unhex(b.trust.log()))
 		case e.asset.ID != "":
 			belongs = items[e.asset.ID] != ""
 		case e.kind == "recorder.docked":

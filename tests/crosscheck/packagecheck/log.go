@@ -191,13 +191,6 @@ func checkProofs(data []byte) []string {
 	var all struct{ Inclusion, Consistency []proofCase }
 	must(json.Unmarshal(data, &all))
 	other := []string{}
-	number := func(text string) int64 {
-		value, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return -1 // beyond 63 bits
-		}
-		return value
-	}
 	for _, each := range all.Inclusion {
 		named, err := hashes([]string{each.Root, each.Leaf})
 		proof, wrong := hashes(each.Proof)

@@ -35,18 +35,6 @@ type bag struct {
 	listed  bool
 }
 
-type source struct{ ID, Key string }
-
-type trust struct {
-	Centre    source
-	LogKey    string `json:"log_key"`
-	Site      string
-	Stations  []source
-	Witnesses string
-}
-
-func (t trust) sources() []source { return append([]source{t.Centre}, t.Stations...) }
-
 type signedPackage struct {
 	FileCount         string `json:"file_count"`
 	ManifestSha256    string `json:"manifest_sha256"`
@@ -76,17 +64,16 @@ func (b *bag) fault(code string, wrong bool) {
 // check does the checks of the specification's table, in its order.
 func (b *bag) check(known []byte) {
 	b.checkFiles()
-	own, isOwn := parseTrust(b.files["data/trust/trust.json"])
-	b.trust = own
-	if known != nil {
-		b.trust, _ = parseTrust(known)
-	}
+	own, isOwn := parseTrust(bytes.TrimSuffix(b.files["data/trust/trust.json"], []byte("\n")))
+	b.trust = b.believed(own, bytes.TrimSuffix(known, []byte("\n")))
 	b.readContents()
 	b.checkSigned()
 	b.checkLog()
+	isOld := b.trust.number() > own.number()
+	b.fault("PKG-014", isOld && b.head != nil && b.head.size >= number(b.trust.Since))
 	b.checkEvents()
 	if isOwn {
-		b.checkKeys(own, known != nil)
+		b.checkKeys(own)
 	}
 	b.checkChains()
 	b.checkItems()
@@ -144,27 +131,17 @@ func pathClean(name string) string {
 	return name
 }
 
-func parseTrust(data []byte) (trust, bool) {
-	var t trust
-	return t, json.Unmarshal(data, &t) == nil
-}
-
-func (b *bag) checkKeys(own trust, isKnown bool) {
-	if isKnown {
-		b.fault("PKG-012", own.LogKey != b.trust.LogKey || own.Site != b.trust.Site || own.Centre != b.trust.Centre ||
-			own.Witnesses != b.trust.Witnesses)
-		for _, station := range own.Stations {
-			for _, other := range b.trust.sources() {
-				b.fault("PKG-012", other.ID == station.ID && other.Key != station.Key)
-			}
-		}
-	}
-	keys := []string{own.LogKey}
-	for _, each := range own.sources() {
+func (b *bag) checkKeys(own trust) {
+	keys := []string{own.log()}
+	for _, each := range own.Sources {
 		keys = append(keys, each.Key)
 		blob := append(wireText("ssh-ed25519"), wireText(string(unhex(each.Key)))...)
 		text := "ssh-ed25519 " + base64.StdEncoding.EncodeToString(blob) + " " + each.ID + "\n"
-		b.fault("PKG-012", string(b.files["data/trust/submit-"+each.ID+".pub"]) != text)
+		until := ""
+		if each.Until != nil {
+			until = "-until-" + *each.Until
+		}
+		b.fault("PKG-012", string(b.files["data/trust/submit-"+each.ID+until+".pub"]) != text)
 	}
 	for _, key := range keys {
 		der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(unhex(key)))
@@ -193,7 +170,7 @@ func (b *bag) readContents() {
 
 func (b *bag) checkSigned() {
 	e, err := openEnvelope(b.files["package.dsse.json"])
-	if err != nil || e.kind != "application/vnd.evidock.package+json" || !e.isSignedBy(b.trust.Centre.Key) {
+	if err != nil || e.kind != "application/vnd.evidock.package+json" || !e.isSignedBy(b.trust.centre().Key) {
 		b.fault("PKG-010", b.files["package.dsse.json"] != nil)
 		return
 	}
@@ -219,12 +196,12 @@ func (b *bag) checkSigned() {
 func (b *bag) checkLog() {
 	path := "data/proofs/checkpoint-head"
 	if b.files[path] != nil {
-		head, err := openCheckpoint(b.files[path], b.trust.LogKey)
+		head, err := openCheckpoint(b.files[path], b.trust.log())
 		b.fault("PKG-030", err != nil)
 		b.head = head
 	}
 	if b.head != nil {
-		p := parsePolicy(b.trust.Witnesses)
+		p := b.trust.policyAt(b.head.size)
 		times, err := p.cosigners(b.files[path])
 		b.fault("PKG-034", err != nil || !p.isMet(times, 0))
 		if asked := b.options.Options.MinTime; asked != "" {
@@ -242,7 +219,7 @@ func (b *bag) checkLog() {
 	if anchor == nil {
 		return
 	}
-	old, err := openCheckpoint(anchor, b.trust.LogKey)
+	old, err := openCheckpoint(anchor, b.trust.log())
 	b.fault("PKG-030", err != nil)
 	if old != nil && b.head != nil {
 		b.fault("PKG-033", !b.head.contains(old, strings.Fields(string(proof))))
