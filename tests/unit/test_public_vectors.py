@@ -19,8 +19,7 @@ from outside_verifier.merkle import check_consistency, check_inclusion
 from outside_verifier.package import verify_package
 from outside_verifier.strict import RefusedError
 from outside_verifier.trust import parse_trust
-from tests.vectors.cases import CASES
-from tests.vectors.everything import BY_HAND, FOLDER, INDEX, PROOFS, files
+from tests.vectors.everything import BY_HAND, CASES, FOLDER, INDEX, PROOFS, files
 from tests.vectors.packages import apply, bases
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ class VectorStory(EvidenceStory):
         body: JsonObject = {"recorder": "cam-7", "session": "s-3"}
         self.out_of_order = self.say(self.station, "preflight.done", ("recorder/cam-7", sha(b"r")), body, wanted=False)
 
-    def trust_after(self, since: int, **of_station: int) -> bytes:
+    def trust_after(self, since: int, **of_station: Any) -> bytes:
         """Return the document that follows, made at this size of the log, with something else said of st-1."""
         sources = (replace(each, **of_station) if each.id == "st-1" else each for each in self.trust.sources)
         return trust_bytes(next_trust(self.trust, since=since, sources=tuple(sources)))
@@ -118,6 +118,15 @@ class Case:
             "remove": sorted(before.keys() - after.keys()),
             "trust": self.base.trust if self.trust == TRUST else self.trust,
         }
+
+
+def bad_case(name: str, change: Callable[[Package], None], en: str, zh: str, *also: str, **more: Any) -> Case:
+    """Return a bad case, named after its main code; `also` are the others that must be found."""
+    return Case(name, frozenset({name.partition("_")[0], *also}), en, zh, change, **more)
+
+
+def as_it_is(_: Package) -> None:
+    """Change nothing: what is wrong is in what it is verified with."""
 
 
 def contents(bag: Path) -> dict[str, bytes | str]:
