@@ -163,12 +163,16 @@ def event_put_in(index_of: Callable[[VectorStory], int]) -> Callable[[Package], 
 
     def put_in(package: Package) -> None:
         assert isinstance(package.story, VectorStory)
-        index = index_of(package.story)
-        for name, data in package.story.event_files(index).items():
-            package.put(name, data)
-        package.change_contents(lambda said: said.update(events=sorted([*said["events"], str(index)], key=int)))
+        put_event_in(package, index_of(package.story))
 
     return put_in
+
+
+def put_event_in(package: Package, index: int) -> None:
+    """Add an event of the log to the package."""
+    for name, data in package.story.event_files(index).items():
+        package.put(name, data)
+    package.change_contents(lambda said: said.update(events=sorted([*said["events"], str(index)], key=int)))
 
 
 def of_somebody_else(story: VectorStory) -> int:

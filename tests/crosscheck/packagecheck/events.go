@@ -139,19 +139,20 @@ func (b *bag) checkEvents() {
 }
 
 func (b *bag) checkSignatures(signed *envelope, e event) bool {
-	isRight, isBySource := true, false
+	isRight, isBySource, by := true, false, map[string]bool{}
 	for _, each := range b.trust.Sources {
 		id := sum(unhex(each.Key))
 		if _, isThere := signed.signatures[id]; isThere {
 			isRight = isRight && signed.isSignedBy(each.Key)
 			isBySource = isBySource || each.ID == e.source.ID
+			by[id] = true
 		}
 	}
 	if !isRight || !isBySource {
 		b.fault("PKG-021", true)
 		return false
 	}
-	for id := range signed.signatures {
+	for id := range by {
 		b.signers[id] = true
 	}
 	entry := b.trust.key(e.source.ID, b.signerOf(signed, e))

@@ -109,6 +109,8 @@ func (b *bag) checkBelongs() {
 		switch {
 		case e.kind == "key.enrolled" || e.kind == "key.revoked":
 			belongs = b.signers[e.subject] || e.subject == sum(unhex(b.trust.log()))
+		case e.kind == "log.sealed":
+			belongs = e.source.ID == b.trust.centre().ID
 		case e.asset.ID != "":
 			belongs = items[e.asset.ID] != ""
 		case e.kind == "recorder.docked":
