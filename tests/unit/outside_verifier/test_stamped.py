@@ -93,8 +93,8 @@ def test_an_item_lies_between_two_stamps(site: StampedCentre, tmp_path: Path) ->
     assert at_home(site) == []
     command = ["pdftotext", "-layout", str(package / "data/report.en.pdf"), "-"]
     report = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    assert "19:59:59" in report, "the report has the proved interval, in the site's zone"
-    assert "21:01:02" in report
+    for bound in ("11:59:59.000", "13:01:02.000"):
+        assert bound in report, report
 
 
 def test_attack_31_three_days_away_are_an_interval_of_three_days(site: StampedCentre, tmp_path: Path) -> None:
