@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from chain_of_custody.time_stamp import verify_stamp
 from evidence_model.errors import RefusedError
 from evidence_store.fsck import verify_home_summary
+from outside_verifier.findings import Severity
 from outside_verifier.package import verify_package
 from outside_verifier.report import lines
 from outside_verifier.stamps import find_openssl, read_stamp
@@ -281,16 +281,15 @@ def test_a_stamped_checkpoint_that_the_head_does_not_contain(site: StampedCentre
     assert outside(package, site).exit_code == 0
 
 
-def test_an_authority_that_the_outsider_does_not_know_proves_nothing_and_is_no_damage(
-    site: StampedCentre, tmp_path: Path
-) -> None:
+def test_an_authority_that_the_trust_document_does_not_name_proves_nothing(site: StampedCentre, tmp_path: Path) -> None:
     package = pulled(site, tmp_path / "package")
-    trust = json.loads(site.centre.paths.trust.read_bytes())
-    trust["authorities"].pop()
-    (tmp_path / "trust.json").write_text(json.dumps(trust, sort_keys=True, separators=(",", ":")) + "\n")
-    result = verify_package(str(package), parse_trust((tmp_path / "trust.json").read_bytes()))
-    assert (dict(result.counts), result.exit_code) == ({"PKG-062": 1}, 1)
-    assert result.items[0]["not_after"]
+    stamp = stamp_of(package, "tsa-2")
+    shutil.copy(stamp, stamp.with_name(stamp.name.replace("tsa-2", "tsa-9")))
+    result = outside(package, site)
+    assert {(finding.code, finding.severity) for finding in result.findings} == {
+        ("PKG-003", Severity.DAMAGE),
+        ("PKG-062", Severity.FAULT),
+    }
 
 
 def test_a_file_that_no_stamp_needs_is_a_stray(site: StampedCentre, tmp_path: Path) -> None:
