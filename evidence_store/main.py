@@ -180,12 +180,16 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         stack.callback(_start_time_desk(config, folder, sequencer, clock, inbox).stop)
         link.start()
         stack.callback(link.stop)
-        durable.write_file(paths.run / "store.json", json.dumps({"pid": os.getpid(), "url": server.url}).encode())
-        logs.event(_LOG, "store.ready", url=server.url, log_size=ledger.size)
+        _say_ready(paths, server.url, log_size=ledger.size)
         notifier.ready()
         service.run(stop)
         notifier.stopping()
     logs.event(_LOG, "store.stopped")
+
+
+def _say_ready(paths: HomePaths, url: str, *, log_size: int) -> None:
+    durable.write_file(paths.run / "store.json", json.dumps({"pid": os.getpid(), "url": url}).encode())
+    logs.event(_LOG, "store.ready", url=url, log_size=log_size)
 
 
 def _start_time_desk(
