@@ -4,12 +4,13 @@ What is checked: the checkpoint's signature; entries against tiles against the s
 every envelope against its leaf, its signatures and its form; the chains of signers and items; files that do not belong.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from chain_of_custody.audit_events import audit_events
 from chain_of_custody.audit_tree import OptionalBundleReader, OptionalTileReader, TreeContents, audit_tree
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.errors import LogDamagedError, TileRejectedError
+from chain_of_custody.event import EventView
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, decode_bundle, parse_path, tile_hashes
 from chain_of_custody.tree import leaf_hash
@@ -32,13 +33,14 @@ def audit_log(
     keys: Mapping[KeyId, Verifier],
     sources: Mapping[KeyId, TrustedSource] | None = None,
     listing: Iterable[str] = (),
+    on_event: Callable[[int, bytes, EventView], None] = lambda *_: None,
 ) -> Iterator[Finding]:
     """Yield everything that is wrong with a log on disc.
 
     `read_tile` and `read_bundle` return None for a file that is not there. `envelopes` are all files of the envelope
     store, in any order, as (name, bytes). `keys` are all signers ever known, `sources` who they are and in which range
     of the log they count (None: not known, so that is not looked at). `listing` are the paths found below
-    `tile/`, relative to the log; what is not below `tile/` is left to the caller.
+    `tile/`, relative to the log; what is not below `tile/` is left to the caller. `on_event` is told of each event.
 
     A checkpoint that does not verify leaves nothing to compare with, so it is then the only finding.
     """
@@ -59,7 +61,7 @@ def audit_log(
     for address in older:
         if not _begins(address, contents, read_tile, read_bundle):
             yield Finding(PARTIAL_ALTERED, Severity.DAMAGE, address.path)
-    yield from audit_events(contents.entries, envelopes=envelopes, keys=keys, sources=sources)
+    yield from audit_events(contents.entries, envelopes=envelopes, keys=keys, sources=sources, on_event=on_event)
 
 
 def _place(path: str, size: int, older: list[Tile | Bundle]) -> Finding | None:

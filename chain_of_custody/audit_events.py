@@ -5,7 +5,7 @@ hash, so an event that names its predecessor can be checked even when that prede
 reported once, and is not reported a second time as a gap.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -84,13 +84,17 @@ def audit_events(
     envelopes: Iterable[tuple[str, bytes]],
     keys: Mapping[KeyId, Verifier],
     sources: Mapping[KeyId, TrustedSource] | None = None,
+    on_event: Callable[[int, bytes, EventView], None] = lambda *_: None,
 ) -> Iterator[Finding]:
-    """Yield everything wrong with leaves, envelopes and chains; `entries` are the log's, None where unreadable."""
+    """Yield everything wrong with leaves, envelopes and chains; `entries` are the log's, None where unreadable.
+
+    `on_event` is told of each event that could be read: its place, the hash of its envelope, what it says.
+    """
     owners = {key_id.digest: source for key_id, source in (sources or {}).items()}
     leaves = _Leaves()
     yield from _audit_leaves(entries, leaves, keys)
     for name, raw in envelopes:
-        yield from _audit_envelope(name, raw, leaves, keys)
+        yield from _audit_envelope(name, raw, leaves, keys, on_event)
     for index in leaves.leaf_at:
         if index not in leaves.event_at and index not in leaves.reported:
             details = {"checksum": leaves.leaf_at[index].checksum.hex()}
@@ -127,7 +131,13 @@ def _audit_leaves(
             yield Finding(LEAF_REPEATED, Severity.FAULT, subject, {"first": f"entry {first}"})
 
 
-def _audit_envelope(name: str, raw: bytes, leaves: _Leaves, keys: Mapping[KeyId, Verifier]) -> Iterator[Finding]:
+def _audit_envelope(
+    name: str,
+    raw: bytes,
+    leaves: _Leaves,
+    keys: Mapping[KeyId, Verifier],
+    on_event: Callable[[int, bytes, EventView], None],
+) -> Iterator[Finding]:
     found = sha256(raw).digest()
     if name != found.hex() + _NAME_SUFFIX:
         index = leaves.index_of.get(_checksum_of_name(name))
@@ -155,6 +165,7 @@ def _audit_envelope(name: str, raw: bytes, leaves: _Leaves, keys: Mapping[KeyId,
         yield Finding(EVENT_MALFORMED, Severity.FAULT, name, {**entry, "code": error.code, "why": str(error)})
         return
     leaves.event_at[index] = _event(view, found)
+    on_event(index, found, view)
 
 
 def _audit_strays(leaves: _Leaves) -> Iterator[Finding]:

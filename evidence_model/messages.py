@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from evidence_model.canonical import Json, JsonObject, MalformedJsonError, decimal
+from evidence_model.canonical import Json, JsonObject, MalformedJsonError, canonical_bytes, decimal, parse_strict
 from evidence_model.digests import Digest
 
 
@@ -50,3 +50,20 @@ def blobs_of(body: JsonObject) -> tuple[BlobRef, ...]:
         size = decimal(blob["size_bytes"], what="body.blobs.size_bytes")
         result.append(BlobRef(role, Digest.parse(str(blob["sha256"])), size))
     return tuple(result)
+
+
+def stamp_message(token: bytes) -> bytes:
+    """Return what the centre tells everybody after a time stamp: the SHA-256 of the authority's answer."""
+    return canonical_bytes({"token": token.hex()})
+
+
+def read_stamp_message(payload: bytes) -> bytes:
+    """Return the hash that somebody says is that of a time stamp.
+
+    Raises:
+        MalformedJsonError, MalformedDigestError: it is no such message.
+    """
+    message = parse_strict(payload)
+    if set(message) != {"token"}:
+        raise MalformedJsonError("exactly token belongs into it")
+    return Digest.parse(str(message["token"])).raw

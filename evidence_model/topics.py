@@ -34,6 +34,11 @@ def checkpoints_topic(site: SourceId) -> str:
     return f"evidock/v1/{site}/checkpoints"
 
 
+def stamps_topic(site: SourceId) -> str:
+    """Return the topic on which the centre tells the hash of the newest time stamp (`messages.stamp_message`)."""
+    return f"evidock/v1/{site}/stamps"
+
+
 @dataclass(frozen=True, slots=True)
 class StationAddress:
     """Who speaks on a topic, and about what."""

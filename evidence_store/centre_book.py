@@ -27,6 +27,7 @@ class Moment(Enum):
     VERIFICATION = "verification"
     RECONCILIATION = "reconciliation"
     FIXITY = "fixity"
+    STAMP = "stamp"
 
 
 def open_centre_db(paths: HomePaths, *, read_only: bool = False) -> sqlite3.Connection:

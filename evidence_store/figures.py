@@ -44,6 +44,7 @@ class StoreFigures:
     last_verification_at: datetime | None
     last_reconciliation_at: datetime | None
     last_fixity_at: datetime | None
+    last_stamp_at: datetime | None
     finding_count: int
     stations: tuple[StationFigures, ...]
 
@@ -62,6 +63,7 @@ class StoreFigures:
             "last_verification_at": _wire(self.last_verification_at),
             "last_reconciliation_at": _wire(self.last_reconciliation_at),
             "last_fixity_at": _wire(self.last_fixity_at),
+            "last_stamp_at": _wire(self.last_stamp_at),
             "finding_count": self.finding_count,
             "stations": [each.as_json() for each in self.stations],
         }
@@ -102,6 +104,7 @@ def status_figures(paths: HomePaths) -> StoreFigures:
         last_verification_at=when.get(Moment.VERIFICATION),
         last_reconciliation_at=when.get(Moment.RECONCILIATION),
         last_fixity_at=when.get(Moment.FIXITY),
+        last_stamp_at=when.get(Moment.STAMP),
         finding_count=finding_count,
         stations=stations,
     )

@@ -37,6 +37,7 @@ from evidence_store.fsck_holdings import Holdings, is_plain
 from evidence_store.fsck_log import LogCheck
 from evidence_store.fsck_recorders import check_recorders
 from evidence_store.fsck_sm3 import check_sm3
+from evidence_store.fsck_time import check_time
 from evidence_store.fsck_trust import TrustCheck, check_names
 from evidence_store.fsck_vault import (
     SPOOL_FILE_MISSING,
@@ -182,6 +183,8 @@ class _Verification:
         yield from self._trust.check(self._facts)
         yield from check_names(self._trust, self._facts)
         yield from self._check_witness(log)
+        if log is not None and self._trust.trust is not None:
+            yield from check_time(log, self._trust.trust)
         yield from self._check_chains(log)
         if self._trust.is_missing:
             is_awaited = not self._holdings.stores and not self._log_was_seen  # a new station, before it has a centre

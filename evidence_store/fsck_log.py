@@ -17,6 +17,7 @@ from chain_of_custody.leaf import Leaf
 from chain_of_custody.sequence import sequence
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
+from chain_of_custody.time_bounds import TimedEvent
 from chain_of_custody.tree import HASH_BYTES, CompactRange
 from chain_of_custody.trust_document import Trust
 from chain_of_custody.witness_policy import NO_WITNESSES, cosigners_of
@@ -35,7 +36,7 @@ CHECKPOINT_DIFFERS = "STO-063"
 FILE_SURPLUS = "STO-074"
 HALF_WAY = "STO-078"
 QUORUM_NOT_MET = "STO-097"
-_KNOWN = frozenset({"signed", "checkpoint", "tile", "envelopes", "stage"})
+_KNOWN = frozenset({"signed", "checkpoint", "tile", "envelopes", "stage", "timestamps"})
 _SUFFIX = ".dsse.json"
 
 
@@ -53,6 +54,7 @@ class LogCheck:
     head: Checkpoint | None = None
     shown: Checkpoint | None = None
     trust: Trust | None = None
+    timed: list[TimedEvent] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)  # why a file that is there does not give its bytes
     _overlay: dict[str, bytes] = field(default_factory=dict)
     _staged: dict[bytes, LogEntry] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class LogCheck:
             keys=self.keys,
             sources=self.trust.by_key() if self.trust is not None else None,
             listing=[path for path in listing if self._is_of_size(path)],
+            on_event=lambda *event: self.timed.append(TimedEvent.of(*event)),
         )
 
     def is_signed_by_its_key(self) -> bool:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 from evidence_model.errors import EvidockError
@@ -29,6 +30,7 @@ from evidence_store.outside_witnesses import OutsideWitnesses
 from evidence_store.rebuild import open_catalogue_of_log, set_aside_if_damaged, store_lock
 from evidence_store.sequencer import Sequencer, SequencerParts
 from evidence_store.service import Inbox, Outlet, StoreService
+from evidence_store.time_desk import TimeDesk, TimeSettings
 from evidence_store.tokens import TokenBook
 from evidence_store.trust_reloader import TrustReloader
 from evidence_store.upload_app import UploadApp
@@ -175,11 +177,31 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
                 on_report=inbox.put,
             )
         )
+        stack.callback(_start_time_desk(config, folder, sequencer, clock, inbox).stop)
         link.start()
         stack.callback(link.stop)
-        durable.write_file(paths.run / "store.json", json.dumps({"pid": os.getpid(), "url": server.url}).encode())
-        logs.event(_LOG, "store.ready", url=server.url, log_size=ledger.size)
+        _say_ready(paths, server.url, log_size=ledger.size)
         notifier.ready()
         service.run(stop)
         notifier.stopping()
     logs.event(_LOG, "store.stopped")
+
+
+def _say_ready(paths: HomePaths, url: str, *, log_size: int) -> None:
+    durable.write_file(paths.run / "store.json", json.dumps({"pid": os.getpid(), "url": url}).encode())
+    logs.event(_LOG, "store.ready", url=url, log_size=log_size)
+
+
+def _start_time_desk(
+    config: HomeConfig, folder: LogFolder, sequencer: Sequencer, clock: Clock, inbox: Inbox
+) -> TimeDesk:
+    settings = TimeSettings(
+        authorities=config.centre.time_authorities,
+        every=timedelta(minutes=config.centre.stamp_minutes),
+        renew_within=timedelta(days=config.centre.renew_stamps_days),
+    )
+    desk = TimeDesk(
+        settings, folder, trust=lambda: sequencer.trusted, clock=clock, on_stamped=inbox.put, on_finding=inbox.put
+    )
+    desk.start()
+    return desk

@@ -28,7 +28,7 @@ class OutsideWitnesses:
     ) -> None:
         self._on_answer = on_answer
         self._timeout_seconds = timeout_seconds
-        self._opener = _opener()
+        self._opener = direct_opener()
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="outside-witness")
         self._lock = threading.Lock()
         self._being_asked: set[str] = set()
@@ -77,8 +77,8 @@ class OutsideWitnesses:
         return WitnessReply(hashlib.sha256(ask.body).digest(), Answer(status), body.decode("utf-8"))
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    """Return what speaks HTTP and follows nobody: a witness is where the policy says it is."""
+def direct_opener() -> urllib.request.OpenerDirector:
+    """Return what speaks HTTP and follows nobody: a witness or an authority is where the settings say it is."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

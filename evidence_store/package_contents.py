@@ -4,8 +4,10 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from chain_of_custody.receipt import parse_receipt
+from chain_of_custody.time_bounds import TimeBounds
 from evidence_model.digests import Digest
 from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
@@ -18,6 +20,7 @@ from evidence_store.errors import BytesNotArrivedError, HeadUnwitnessedError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING
 from evidence_store.log_folder import LogFolder
 from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, is_pull_of, log_state
+from evidence_store.package_time import gather_time
 from evidence_store.queries import show_recording
 from evidence_store.vault import Vault
 from host_io.config import HomePaths
@@ -54,6 +57,21 @@ class PackageContents:
     blobs: list[Digest] = field(default_factory=list)
     gaps: dict[RecordingId, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
     """What is irregular between a recording's items, by the store's own reckoning."""
+    time: dict[str, bytes] = field(default_factory=dict)
+    """Time stamps and what belongs to them, by name."""
+    bounds: dict[int, TimeBounds] = field(default_factory=dict)
+    """Between which stamps each event was made, by its place in the log."""
+
+    def intervals(self) -> dict[AssetId, tuple[datetime, datetime]]:
+        """Return between which instants each item was pulled, where both are proved."""
+        digests = {item.id: item.digest for item in self.items}
+        found: dict[AssetId, tuple[datetime, datetime]] = {}
+        for event in self.events:
+            if event.view.asset is not None and is_pull_of(event.view, digests):
+                not_before, not_after = self.bounds.get(event.index, TimeBounds()).interval
+                if not_before is not None and not_after is not None:
+                    found.setdefault(event.view.asset.id, (not_before, not_after))
+        return found
 
     @property
     def copies(self) -> list[tuple[str, Digest]]:
@@ -89,6 +107,8 @@ def gather(
             _check_pulled(items, events)
         contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)), gaps=gaps)
         _name_blobs(contents)
+        contents.time, contents.bounds, faults = gather_time(folder, state, trust, events)
+        search.findings += faults
         search.findings += _check_arrived(db, vault, contents)
         return contents, search.findings
 

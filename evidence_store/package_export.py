@@ -16,6 +16,7 @@ from pathlib import Path
 from chain_of_custody.package import ChainEnd, ItemEntry, PackageStatement, contents_json, sign_package
 from chain_of_custody.signatures import ED25519_KEY_BYTES, KeyId, public_key_pem, sm2_public_key_pem
 from chain_of_custody.sigsum import sigsum_proof, ssh_public_key
+from chain_of_custody.time_stamp import authority_pem
 from evidence_model.findings import Finding
 from evidence_model.ids import AssetId, EventId, RecordingId, SourceId, event_id
 from evidence_model.instants import Clock, unix_ms
@@ -140,6 +141,7 @@ def export_package(
             contents=contents,
             trust=trust,
             zone=zone,
+            intervals=contents.intervals(),
         )
         for name, report in render_reports(facts, font):
             bag.put(name, report)
@@ -194,7 +196,7 @@ def _place(out: Path, paths: HomePaths) -> Path:
 def _check_room(place: Path, contents: PackageContents, *, copy_bytes: int, key_count: int, root_bytes: int) -> None:
     an_event = _FILES_AN_EVENT * _BLOCK_BYTES + _REPORT_BYTES_AN_EVENT
     records = sum(3 * len(event.envelope.raw) + an_event for event in contents.events)
-    rounding = _BLOCK_BYTES * (len(contents.copies) + 2 * key_count)
+    rounding = _BLOCK_BYTES * (len(contents.copies) + 2 * key_count + 2 * len(contents.time))
     needed = copy_bytes + records + root_bytes + rounding + _OTHER_BYTES
     usage = os.statvfs(place.parent)
     free = usage.f_bavail * usage.f_frsize
@@ -247,6 +249,10 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Seque
     if contents.anchor is not None:
         bag.put("proofs/checkpoint-anchor", contents.anchor.note)
         bag.put("proofs/consistency", "".join(f"{each.hex()}\n" for each in contents.anchor.consistency).encode())
+    for name, data in contents.time.items():
+        bag.put(f"time/{name}", data)
+    for authority in trust.authorities:
+        bag.put(f"time/{authority.name}.pem", authority_pem(authority))
     bag.put("trust/trust.json", trust_bytes(trust))
     bag.put("trust/policy.sigsum", trust.policy(contents.state.head.size).sigsum_text().encode())
     for number, root in enumerate(roots, start=1):

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import parse_envelope
@@ -18,6 +19,7 @@ from chain_of_custody.event import parse_event
 from chain_of_custody.leaf import leaf_from_parts
 from chain_of_custody.receipt import VerifiedReceipt
 from chain_of_custody.signatures import Signer
+from chain_of_custody.time_stamp import Stamp
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
@@ -82,6 +84,7 @@ class Sequencer:
         self.applied_size = 0  # how far the catalogue has come; other threads may read it
         self._keyring = Keyring.of(trust)
         self._examination = Examination(parts.catalogue, parts.executor)
+        self._stamped_at: datetime | None = None
         self._desk = ReceiptDesk(parts.catalogue, parts.signer)
         self._quorum = QuorumDesk(parts.ledger, parts.book, trust.witnesses, mono=parts.mono)
         self._admission = Admission(
@@ -339,6 +342,16 @@ class Sequencer:
     def say(self, fact: NewFact) -> None:
         """Sign something of the centre's own; it is logged with the next step."""
         self._parts.journal.append(fact)
+
+    def heard_stamp(self, stamp: Stamp) -> None:
+        """Remember a time stamp for the beacons of what the centre signs from now on, unless a younger one is known."""
+        if self._stamped_at is None or stamp.at >= self._stamped_at:
+            self._stamped_at = stamp.at
+            self._parts.journal.remember_stamp(stamp.token)
+
+    def newest_stamp(self) -> bytes | None:
+        """Return the hash of the newest time stamp, if there is any."""
+        return self._parts.journal.remembered_stamp()
 
     def _say_received_of(self, digests: Iterable[Digest]) -> bool:
         said = False

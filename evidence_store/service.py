@@ -18,7 +18,8 @@ from evidence_model.errors import EvidockError, RefusedError, UnavailableError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
-from evidence_model.topics import Channel, checkpoints_topic, parse_station_topic, station_topic
+from evidence_model.messages import stamp_message
+from evidence_model.topics import Channel, checkpoints_topic, parse_station_topic, stamps_topic, station_topic
 from evidence_store.catalogue import Catalogue
 from evidence_store.catalogue_chores import do_one_chore
 from evidence_store.centre_book import CentreBook, Moment
@@ -31,6 +32,7 @@ from evidence_store.quorum_desk import WitnessMessage
 from evidence_store.receipts import Answer
 from evidence_store.reconcile import Reconciliation, reconciliation_done
 from evidence_store.sequencer import Sequencer, Step
+from evidence_store.time_desk import Stamped, authority_subject
 from evidence_store.uploads import Uploads
 from evidence_store.vault import Adopted, Rejected, Vault
 from evidence_store.vault_worker import VaultWorker
@@ -48,7 +50,10 @@ _MOMENT_SECONDS = 5.0
 _CHORE_SHARE = 4  # under load a chore may take one part of its time in so many
 _MAX_ANSWERS = 100_000
 
-Item: TypeAlias = "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation | FixityReport"
+_STAMP_AGAIN_SECONDS = 300.0
+Item: TypeAlias = (
+    "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation | FixityReport | Stamped"
+)
 
 
 class Link(Protocol):
@@ -149,6 +154,11 @@ class Outlet:
             topic = station_topic(self._site, SourceId(ask.witness.name), Channel.WITNESS)
             self._link.publish(topic, ask.body)
 
+    def stamp(self, token: bytes) -> None:
+        """Tell everybody of the newest time stamp; a station that is away hears of it when it is told again."""
+        if self._link.room > 0:
+            self._link.publish(stamps_topic(self._site), stamp_message(token))
+
     def checkpoint(self, note: bytes) -> None:
         """Tell everybody the newest checkpoint: for stations also the sign that the centre is there."""
         if self._link.room > 0:
@@ -195,6 +205,7 @@ class StoreService:
         self._is_vault_full = False
         self._chore_after = 0.0
         self._receipt_noted_at = 0.0
+        self._stamp_again_at = float("-inf")
         self._unnoted_receipts = 0
 
     def greet(self) -> None:
@@ -240,9 +251,11 @@ class StoreService:
         self._outlet.add(step.answers)
         if step.new_note is not None or self._greet.is_set():
             self._greet.clear()
+            self._stamp_again_at = float("-inf")
             public = self._ledger.public()
             if public is not None:
                 self._outlet.checkpoint(public.note)
+        self._tell_of_stamp()
         for ask in step.asks:
             self._outlet.ask(ask)
         is_sending = self._outlet.flush()
@@ -252,6 +265,15 @@ class StoreService:
         if is_sending and not items:
             self._pause.wait(_SENDING_PAUSE_SECONDS)  # for acknowledgements, which make room for more
         return bool(items) or self._next is not None or is_sending or has_chores
+
+    def _tell_of_stamp(self) -> None:
+        """Say again now and then which the newest time stamp is, and at once when there is a newer one."""
+        if self._clock.mono() < self._stamp_again_at:
+            return
+        self._stamp_again_at = self._clock.mono() + _STAMP_AGAIN_SECONDS
+        token = self._sequencer.newest_stamp()
+        if token is not None:
+            self._outlet.stamp(token)
 
     def _gather(self, wait_seconds: float) -> tuple[list[Item], Batch]:
         items = self._again + self._inbox.take(wait_seconds=wait_seconds)
@@ -296,6 +318,13 @@ class StoreService:
                 self._book.happened(Moment.RECONCILIATION)
             case FixityReport():
                 item.say(self._sequencer.say, self._book)
+            case Stamped():
+                for code in item.cured:
+                    self._book.clear(code, authority_subject(item.stamp.authority))
+                self._sequencer.heard_stamp(item.stamp)
+                if item.is_new:
+                    self._book.happened(Moment.STAMP)
+                self._stamp_again_at = float("-inf")
             case _:
                 return
 

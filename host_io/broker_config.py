@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evidence_model.ids import SourceId
-from evidence_model.topics import Channel, checkpoints_topic, every_station, station_topic
+from evidence_model.topics import Channel, checkpoints_topic, every_station, stamps_topic, station_topic
 from host_io.broker_access import centre_user, station_user
 
 _MIB = 1 << 20
@@ -58,6 +58,7 @@ def permissions(site: SourceId, stations: Sequence[SourceId]) -> dict[str, dict[
             "publish": [
                 *(_subject(every_station(site, channel)) for channel in _TO_STATIONS),
                 _subject(checkpoints_topic(site)),
+                _subject(stamps_topic(site)),
             ],
             "subscribe": [
                 _subject(every_station(site, channel))
@@ -74,6 +75,7 @@ def permissions(site: SourceId, stations: Sequence[SourceId]) -> dict[str, dict[
             "subscribe": [
                 *(_subject(station_topic(site, station, channel)) for channel in _TO_STATIONS),
                 _subject(checkpoints_topic(site)),
+                _subject(stamps_topic(site)),
             ],
         }
     return users

@@ -159,6 +159,9 @@ class CentreConfig:
     fixity_days: int = 90  # 0: the vault is read again only when somebody asks
     fixity_mib_per_second: int = 8  # 0: as fast as the disk gives
     replica: str = ""  # a folder like the vault; empty: none
+    time_authorities: tuple[tuple[SourceId, str], ...] = ()  # name in the trust document, address
+    stamp_minutes: int = 60
+    renew_stamps_days: int = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +236,9 @@ def parse_config(text: str, *, where: str) -> HomeConfig:
             fixity_days=reader.number("centre.fixity_days", 90, most=3650),
             fixity_mib_per_second=reader.number("centre.fixity_mib_per_second", 8, most=100_000),
             replica=reader.text("centre.replica", ""),
+            time_authorities=reader.authorities("centre.time_authorities"),
+            stamp_minutes=reader.number("centre.stamp_minutes", 60, least=1, most=1440),
+            renew_stamps_days=reader.number("centre.renew_stamps_days", 90, most=3650),
         ),
     )
     reader.finish(where)
@@ -272,11 +278,26 @@ class _Reader:
         self._mistakes.append(f"{key}: true or false was expected, not {value!r:.40}")
         return default
 
-    def number(self, key: str, default: int, *, most: int) -> int:
+    def authorities(self, key: str) -> tuple[tuple[SourceId, str], ...]:
+        found = []
+        for text in self.texts(key):
+            name, _, url = text.partition("=")
+            if not url.startswith(("https://", "http://")):
+                self._mistakes.append(f"{key}: {text!r:.80} is not name=https://…")
+                continue
+            try:
+                found.append((source_id(name), url))
+            except MalformedIdError as error:
+                self._mistakes.append(f"{key}: {error}")
+        if len(dict(found)) != len(found):
+            self._mistakes.append(f"{key}: one authority stands twice")
+        return tuple(found)
+
+    def number(self, key: str, default: int, *, least: int = 0, most: int) -> int:
         value = self._left.pop(key, default)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        self._mistakes.append(f"{key}: a number from 0 to {most} was expected, not {value!r:.40}")
+        self._mistakes.append(f"{key}: a number from {least} to {most} was expected, not {value!r:.40}")
         return default
 
     def size(self, key: str, default: str) -> int:

@@ -146,6 +146,23 @@ class JournalView:
             (head.size, head.root, note, unix_ms(self._clock.now())),
         )
 
+    def remember_stamp(self, token: bytes) -> None:
+        """Remember the hash of a time stamp that was heard of.
+
+        A hint without any signature is enough: who names a real stamp's hash shows that the stamp was there before, and
+        who names a made-up one shows nothing.
+        """
+        self._db.execute(
+            "insert into stamp_heard (id, token) values (1, ?) on conflict (id) do update set token = excluded.token"
+            " where token != excluded.token",
+            (token,),
+        )
+
+    def remembered_stamp(self) -> bytes | None:
+        """Return the hash of the newest time stamp heard of, or None."""
+        row = self._db.execute("select token from stamp_heard").fetchone()
+        return row["token"] if row else None
+
     def remembered(self) -> TreeHead | None:
         """Return the largest log head seen, or None."""
         row = self._db.execute("select size, root from checkpoint_seen order by size desc limit 1").fetchone()
@@ -254,7 +271,8 @@ class SignedJournal(JournalView):
         row = self._db.execute("select size, root, note from checkpoint_seen order by size desc limit 1").fetchone()
         beacon = None
         if row is not None:
-            beacon = Beacon(row["note"].split(b"\n", 1)[0].decode(), row["size"], row["root"])
+            origin = row["note"].split(b"\n", 1)[0].decode()
+            beacon = Beacon(origin, row["size"], row["root"], self.remembered_stamp())
         return EventTime(reading=reading, beacon=beacon)
 
     def _insert(self, event: SignedEvent, asset: AssetLink | None, reading: ClockReading) -> None:

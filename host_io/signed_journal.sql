@@ -30,6 +30,11 @@ create table if not exists envelope_blob (              -- blobs that the centre
 ) strict, without rowid;
 create index if not exists envelope_by_blob on envelope_blob (digest);
 
+create table if not exists stamp_heard (                -- newest RFC 3161 time stamp that was heard of: a beacon's token
+  id integer primary key check (id = 1),
+  token blob not null check (length(token) = 32)        -- SHA-256 of the authority's answer
+) strict;
+
 create table if not exists checkpoint_seen (            -- newest checkpoint that a verified receipt or the topic brought
   size integer primary key check (size >= 1),
   root blob not null check (length(root) = 32),

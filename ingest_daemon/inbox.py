@@ -14,7 +14,7 @@ from typing import Final
 from chain_of_custody.receipt import MAX_RECEIPT_BYTES
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
-from evidence_model.topics import Channel, checkpoints_topic, station_topic
+from evidence_model.topics import Channel, checkpoints_topic, stamps_topic, station_topic
 from host_io.config import HomePaths
 from host_io.trust import Trust
 from ingest_daemon.ledger import Ledger
@@ -52,6 +52,7 @@ class Inbox:
         self._receipts = station_topic(site, station, Channel.RECEIPTS)
         self._alerts = station_topic(site, station, Channel.ALERTS)
         self._checkpoints = checkpoints_topic(site)
+        self._stamps = stamps_topic(site)
         self._messages: queue.Queue[tuple[str, bytes]] = queue.Queue(_QUEUE_LENGTH)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -59,7 +60,7 @@ class Inbox:
     @property
     def topics(self) -> tuple[str, ...]:
         """Return what to subscribe to."""
-        return self._receipts, self._alerts, self._checkpoints
+        return self._receipts, self._alerts, self._checkpoints, self._stamps
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take a message; waits for room, so that the broker is held back rather than our memory filled.
@@ -117,4 +118,6 @@ class Inbox:
                 heard.is_sign_of_life |= refusal.is_sign_of_life
             elif topic == self._checkpoints:
                 heard.is_sign_of_life |= desk.checkpoint(payload)
+            elif topic == self._stamps:
+                desk.stamp(payload)
         return heard

@@ -7,6 +7,7 @@ half a minute, somebody has set the log back. Once a log was seen with two trees
 believed any more until a person has looked.
 """
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -23,6 +24,7 @@ from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
+from evidence_model.messages import read_stamp_message
 from host_io.logs import event
 from host_io.trust import Trust
 from ingest_daemon.errors import BytesNotVerifiedError, NotTrustedError
@@ -119,6 +121,14 @@ class ReceiptDesk:
             self._ledger.journal.remember(head, note)
             self._remember(head)
         return True
+
+    def stamp(self, message: bytes) -> None:
+        """Remember the time stamp that the centre says was made, for the beacons of what is signed from now on.
+
+        Whoever says it need not be believed: a made-up hash is no stamp's, and proves nothing of any event.
+        """
+        with contextlib.suppress(RefusedError):
+            self._ledger.journal.remember_stamp(read_stamp_message(message))
 
     def refusal(self, message: bytes) -> Heard:
         """Note that the centre refuses an event; footage and envelope stay, and it is asked again later."""

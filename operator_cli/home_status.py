@@ -41,6 +41,7 @@ class HomeStatus:
     deadlines: tuple[Deadline, ...]
     last_receipt_at: datetime | None
     store: StoreFigures | None
+    stamp_age_seconds: int | None  # of the newest time stamp; None: there is none
     findings: tuple[Finding, ...]
 
     def as_json(self, paths: HomePaths) -> dict[str, object]:
@@ -73,6 +74,8 @@ class HomeStatus:
             "last_receipt_at": _instant(self.last_receipt_at),
             "last_verification_at": _instant(store.last_verification_at) if store else None,
             "last_reconciliation_at": _instant(store.last_reconciliation_at) if store else None,
+            "last_stamp_at": _instant(store.last_stamp_at) if store else None,
+            "stamp_age_seconds": self.stamp_age_seconds,
             "replica_age_seconds": None,  # there is no replica yet
             "store": store.as_json() if store else None,
             "findings": [finding.as_json() for finding in self.findings],
@@ -107,8 +110,13 @@ def look(paths: HomePaths, config: HomeConfig, *, now: datetime) -> HomeStatus:
         deadlines=tuple(due),
         last_receipt_at=last_receipt_at,
         store=store,
+        stamp_age_seconds=_age_seconds(store.last_stamp_at if store else None, now=now),
         findings=tuple(worst_first(findings)),
     )
+
+
+def _age_seconds(at: datetime | None, *, now: datetime) -> int | None:
+    return None if at is None else max(0, int((now - at).total_seconds()))
 
 
 def _deadlines(catalogue: sqlite3.Connection, paths: HomePaths, config: HomeConfig, *, now: datetime) -> list[Deadline]:

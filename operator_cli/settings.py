@@ -63,6 +63,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("centre.fixity_days", 90),
     Setting("centre.fixity_mib_per_second", 8),
     Setting("centre.replica", ""),
+    Setting("centre.time_authorities", []),
+    Setting("centre.stamp_minutes", 60),
+    Setting("centre.renew_stamps_days", 90),
 )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from .event import Event, item_id
 from .examination import Examination
+from .intervals import text_of
+from .stamps import Interval
 from .strict import RefusedError, hex_bytes
 from .trust import Trust
 
@@ -65,7 +67,7 @@ def _check_item(exam: Examination, item: dict[str, Any], about: list[Event], cen
             "name": _raw_name(body.get("path_hex")),
             "recorder": str(body.get("recorder", ""))[:64],
             "station": pulled[0].source.id if pulled else "",
-            "pulled_at": pulled[0].wall if pulled else "",  # by the station's clock
+            **_when(exam, pulled[0] if pulled else None),
             "sha256": item["sha256"],
             "size_bytes": str(item["size_bytes"]),
             "proved": "gone" if path is None else "yes" if is_whole else "no",
@@ -91,6 +93,21 @@ def _check_footage(exam: Examination, item: dict[str, Any], by_stations: list[Ev
         result.add(code, path, "blocks.unknown")
         return
     result.add(code, path, "blocks", damaged=_ranges(damaged), whole=count - sum(n <= count for n in damaged))
+
+
+def _when(exam: Examination, pulled: Event | None) -> dict[str, str]:
+    """Return when the file was pulled: by the station's clock, what that clock claimed, and what is proved."""
+    if pulled is None:
+        return dict.fromkeys(("pulled_at", "clock", "error_ms", "not_before", "not_after"), "")
+    place = next((each.index for each in exam.events.values() if each.event is pulled), -1)
+    interval = exam.intervals.get(place, Interval())
+    return {
+        "pulled_at": pulled.time.text,
+        "clock": pulled.time.clock,
+        "error_ms": "" if pulled.time.error_ms is None else str(pulled.time.error_ms),
+        "not_before": text_of(interval.after.earliest) if interval.after is not None else "",
+        "not_after": text_of(interval.before.latest) if interval.before is not None else "",
+    }
 
 
 def _raw_name(path_hex: object) -> str:

@@ -24,6 +24,7 @@ def check_keys(exam: Examination, own: Trust) -> None:
     """Compare the key files for other tools with the package's trust.json (PKG-012)."""
     expected = {f"data/trust/keys/{key_id}.pem": key.pem() for key_id, key in own.all_keys.items()}
     expected.update({f"data/trust/keys/{key_id}.pem": pem(point) for key_id, point in own.sm2.items()})
+    expected |= {f"data/time/{each.name}.pem": each.pem() for each in own.authorities}
     for each in own.entries:
         if each.key.is_ed25519:
             until = "" if each.until is None else f"-until-{each.until}"
@@ -38,5 +39,6 @@ def check_keys(exam: Examination, own: Trust) -> None:
     for path in exam.bag.sizes:
         root = ROOT_FILE.fullmatch(path)
         is_root = root is not None and int(root[1]) <= own.number
-        if path.startswith("data/trust/") and path not in {*expected, TRUST, POLICY} and not is_root:
+        is_key_file = path.startswith("data/trust/") or (path.startswith("data/time/") and path.endswith(".pem"))
+        if is_key_file and path not in {*expected, TRUST, POLICY} and not is_root:
             exam.result.add("PKG-050", path, "file.stray")

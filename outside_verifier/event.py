@@ -50,6 +50,20 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Time:
+    """What the source's clocks said, and what it had seen of log and stamps."""
+
+    text: str  # the wall clock, as it stands in the event
+    wall: datetime
+    boot: str
+    mono_ns: int
+    clock: str  # ntp, rtc, unknown
+    error_ms: int | None  # as the source stated it
+    seen_size: int  # of the newest checkpoint that it had seen; 0: none
+    token: str  # SHA-256 of the newest time stamp that it had heard of, in hexadecimal; empty: none
+
+
+@dataclass(frozen=True)
 class Event:
     """An event whose form was checked; its signatures and chains are checked elsewhere."""
 
@@ -59,7 +73,7 @@ class Event:
     subject: str
     subject_sha256: str
     subject_sm3: str  # of the same bytes, or empty
-    wall: str
+    time: Time
     body: dict[str, Any]
     blobs: tuple[Blob, ...]
 
@@ -100,7 +114,7 @@ def parse_statement(payload: bytes) -> Event:
         subject=subject,
         subject_sha256=digest,
         subject_sm3=sm3,
-        wall=_wall(predicate["time"]),
+        time=_time(predicate["time"]),
         body=body,
         blobs=tuple(_blob(each) for each in _list(body.get("blobs", []), "blobs")),
     )
@@ -178,21 +192,23 @@ def _check_actor(value: object) -> None:
         raise RefusedError("form", what="actor.level", text=level)
 
 
-def _wall(value: object) -> str:
+def _time(value: object) -> Time:
     time = members(value, "beacon boot clock error_ms mono_ns wall", "time")
     _form(time["boot"], "boot")
     _form(time["clock"], "clock")
-    number(time["mono_ns"])
-    if time["error_ms"] is not None:
-        number(time["error_ms"])
+    mono_ns = number(time["mono_ns"])
+    error_ms = None if time["error_ms"] is None else number(time["error_ms"])
+    size, token = 0, ""
     if time["beacon"] is not None:
         beacon = members(time["beacon"], "origin root size", "beacon", "token")
         text_of(beacon["origin"], "beacon.origin", 200, 1)
-        number(beacon["size"])
+        size, token = number(beacon["size"]), str(beacon.get("token", ""))
         for name in ("root", "token"):
             if name in beacon:
                 hex_bytes(beacon[name])
-    return check_instant(time["wall"])
+    text = check_instant(time["wall"])
+    wall = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    return Time(text, wall, time["boot"], mono_ns, time["clock"], error_ms, size, token)
 
 
 def _blob(value: object) -> Blob:

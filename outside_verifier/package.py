@@ -19,6 +19,7 @@ from .check_keys import check_keys, read_own_keys
 from .check_log import check_anchor, check_head
 from .check_roots import about_roots, believed, check_newest
 from .check_signed import check_signed
+from .check_time import check_time
 from .examination import Examination
 from .findings import Result, Severity
 from .layout import SIGNED
@@ -62,6 +63,7 @@ def verify_package(
         check_keys(exam, own)
     check_item_chains(exam)
     check_source_order(exam)
+    check_time(exam, trust)
     # Is the footage theirs, and is all of it here and nothing besides?
     check_items(exam, trust)
     check_blobs(exam)

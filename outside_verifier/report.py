@@ -31,6 +31,8 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
             yield say(TEXTS, "more", language, code=code, count=count - kept)
     for item in result.items:
         yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
+        if item["pulled_at"]:
+            yield safe(_when(item, language))
     about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
     if "id" in result.about:
         yield safe(say(TEXTS, "package", language, **about))
@@ -73,6 +75,13 @@ def _who_decides(trust: Mapping[str, str], language: str) -> Iterator[str]:
     """Yield how many root holders decide which keys count, or that one machine guards itself."""
     if trust:
         yield say(TEXTS, "roots.one" if trust["roots"] == "1" else "roots", language, **trust)
+
+
+def _when(item: Mapping[str, str], language: str) -> str:
+    """Say when an item was pulled: the proved interval first, then what the station's clock said."""
+    bounds = "".join("ab"[at] for at, name in enumerate(("not_before", "not_after")) if item[name])
+    error = say(TEXTS, "when.error" if item["error_ms"] else "when.no_error", language, **item)
+    return say(TEXTS, f"when.{bounds or 'none'}", language, **{**item, "clock": f"{item['clock']}{error}"})
 
 
 def _limits(result: Result, language: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .keys import Key
 from .notes import WITNESS
+from .stamps import Authority
 from .strict import RefusedError, base64_bytes, canonical_object, hex_bytes, members, number, text_of
 from .witnesses import Policy, parse_policy
 
@@ -68,15 +69,6 @@ class Log:
     key: Key
     start: int
     final: tuple[int, bytes] | None
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A time stamping authority: the certificates that sign, and the roots that they lead to (DER)."""
-
-    name: str
-    certificates: tuple[bytes, ...]
-    roots: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,48 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "以事件为准；要一份新的",
         "fix_en": "believe the events; ask for another copy",
     },
+    "PKG-060": {
+        "zh": "时间戳读不出，或机构拒绝加盖",
+        "en": "the bytes are no granted RFC 3161 time stamp",
+        "fix_zh": "没有它仍可核验其余部分；要一份新的",
+        "fix_en": "all else still counts without it; ask for another copy",
+    },
+    "PKG-061": {
+        "zh": "时间戳盖的是别的内容",
+        "en": "a time stamp over other bytes",
+        "fix_zh": "不作为时间证明；向出具单位查问",
+        "fix_en": "it proves no time; ask whoever made the package",
+    },
+    "PKG-062": {
+        "zh": "时间戳不是您所信任机构的证书签的，或签名不成立",
+        "en": "a time stamp that is not rightly signed by a certificate of an authority that you trust",
+        "fix_zh": "不作为时间证明；向该机构核对证书",
+        "fix_en": "it proves no time; check the certificate with that authority",
+    },
+    "PKG-063": {
+        "zh": "这台机器没有 openssl，时间戳的签名未核验",
+        "en": "the signature of a time stamp was not checked: there is no openssl here",
+        "fix_zh": "用列出的命令在有 openssl 的机器上核验",
+        "fix_en": "check it with the command shown, on a machine that has openssl",
+    },
+    "PKG-064": {
+        "zh": "盖了时间戳的检查点不是这份日志的，或不在其中",
+        "en": "a stamped checkpoint that is not of this log, or that the head does not contain",
+        "fix_zh": "日志可能被改写；保留两者，通知稽核",
+        "fix_en": "the log may have been rewritten; keep both and tell the auditor",
+    },
+    "PKG-065": {
+        "zh": "事件的时钟与证明的时间、或与自身相矛盾",
+        "en": "a clock contradicts the proved time of an event, or itself",
+        "fix_zh": "以证明的时间区间为准，询问该站时钟的情况",
+        "fix_en": "go by the proved interval, and ask about that station's clock",
+    },
+    "PKG-066": {
+        "zh": "事件提到的日志比它自己的位置还大",
+        "en": "an event names a log larger than its own place in it",
+        "fix_zh": "来源或日志说了假话：通知稽核",
+        "fix_en": "its source or the log lies: tell the auditor",
+    },
 }
 
 _SM2 = (
@@ -305,6 +347,25 @@ REASONS: dict[str, tuple[str, str]] = {
         "没有内容，却没有事件说已处置",
         "its bytes are not here, and no event says that they were disposed of",
     ),
+    "der": ("不是规定的 DER 编码", "it is not DER as it has to be"),
+    "stamp.refused": ("机构拒绝加盖", "the authority refused"),
+    "stamp.hash": ("不是 SHA-256 的戳", "not over a SHA-256"),
+    "stamp.imprint": ("不是旁边检查点的摘要", "not the digest of the checkpoint beside it"),
+    "stamp.signer": ("不是 {name} 在信任文件中的证书", "not by a certificate of {name} in trust.json"),
+    "stamp.signature": ("openssl 不认可签名", "openssl does not accept the signature"),
+    "stamp.authority": ("信任文件里没有这个机构", "trust.json does not name this authority"),
+    "stamp.command": ("请运行：{command}", "run: {command}"),
+    "time.back": ("时钟比它提到的 {stamp} 早 {seconds} 秒", "its clock is {seconds} s before {stamp}, which it names"),
+    "time.ahead": (
+        "时钟比已盖到它的 {stamp} 晚 {seconds} 秒",
+        "its clock is {seconds} s after {stamp}, which covers it",
+    ),
+    "time.mono": ("单调时钟倒退 {seconds} 秒", "the monotonic clock went back by {seconds} s"),
+    "time.jump": (
+        "与前一事件相比，挂钟与单调时钟相差 {seconds} 秒：时钟被拨动，或机器休眠过",
+        "since the event before, wall and monotonic clock differ by {seconds} s: it was set, or the machine slept",
+    ),
+    "time.beacon": ("它说见过大小为 {size} 的日志", "it says that it saw a log of size {size}"),
     "chain.gap": ("缺第 {seq} 号", "number {seq} is missing"),
     "chain.fork": ("第 {seq} 号有两个", "number {seq} is there twice"),
     "chain.prev": ("第 {seq} 号所指的前一个不是这里的", "number {seq} names another predecessor"),
@@ -351,8 +412,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The log did not rewrite what it held earlier (at {anchor} entries)",
     ),
     "item.yes": (
-        "✓ {name} [{recorder}] {size_bytes} 字节，sha256 {sha256}；{station} 于 {pulled_at} 取得",
-        "✓ {name} [{recorder}] {size_bytes} bytes, sha256 {sha256}; pulled by {station} at {pulled_at}",
+        "✓ {name} [{recorder}] {size_bytes} 字节，sha256 {sha256}；由 {station} 取得",
+        "✓ {name} [{recorder}] {size_bytes} bytes, sha256 {sha256}; pulled by {station}",
     ),
     "item.no": ("✗ {name} [{recorder}]：未得到证明", "✗ {name} [{recorder}]: not proved"),
     "item.id": (
@@ -360,6 +421,24 @@ TEXTS: dict[str, tuple[str, str]] = {
         "its id is not the one that recorder, raw path, size and digest give",
     ),
     "item.gone": ("· {name} [{recorder}]：只有事件，没有内容", "· {name} [{recorder}]: its events alone, no bytes"),
+    "when.ab": (
+        "  取得于 {not_before} 与 {not_after} 之间（已证明）；该站时钟为 {pulled_at}（{clock}）",
+        "  pulled between {not_before} and {not_after} (proved); the station's clock said {pulled_at} ({clock})",
+    ),
+    "when.a": (
+        "  取得不早于 {not_before}（已证明），不晚于何时没有证明；该站时钟为 {pulled_at}（{clock}）",
+        "  pulled not before {not_before} (proved), no proof until when; the station's clock: {pulled_at} ({clock})",
+    ),
+    "when.b": (
+        "  取得不晚于 {not_after}（已证明），不早于何时没有证明；该站时钟为 {pulled_at}（{clock}）",
+        "  pulled not after {not_after} (proved), no proof since when; the station's clock: {pulled_at} ({clock})",
+    ),
+    "when.none": (
+        "  没有时间戳：取得于何时只有该站时钟为据：{pulled_at}（{clock}）",
+        "  no time stamp: when it was pulled, nothing but the station's clock says: {pulled_at} ({clock})",
+    ),
+    "when.error": (" ±{error_ms} 毫秒", " ±{error_ms} ms"),
+    "when.no_error": ("，误差不明", ", error unknown"),
     "more": ("✗ {code} 另有 {count} 处", "✗ {code} {count} more"),
     "rests.own": (
         "依据的是证据包自带的公钥，它们本身不证明任何事：请从别的渠道取得，用 --trust 文件 再核验",
@@ -388,8 +467,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Not proved: what happened inside the recorder before it was docked",
     ),
     "limit.time": (
-        "不能证明：时刻。次序由编号和日志证明；钟点只是采集站和中心的时钟所说",
-        "Not proved: the time of day. Numbers and log prove the order; the hour is what station and centre said",
+        "不能证明：时间戳所定区间以外的时刻。次序由编号和日志证明；其余钟点只是采集站和中心的时钟所说",
+        "Not proved: any time beyond what stamps bound. Numbers and log prove the order; the hour is what clocks said",
     ),
     "limit.log": (
         "不能证明：日志只有一副面孔。没有见证方，请与别处保存的检查点比较",

@@ -125,6 +125,10 @@ def _moment_lines(invocation: Invocation, seen: HomeStatus) -> list[str]:
         reconciled = people_time(seen.store.last_reconciliation_at, zone, unknown=never)
         reread = people_time(seen.store.last_fixity_at, zone, unknown=never)
         lines.append(texts("status.last_checks", verified=verified, reconciled=reconciled, reread=reread))
+        if seen.config.centre.time_authorities:
+            stamped = people_time(seen.store.last_stamp_at, zone, unknown=never)
+            minutes = "–" if seen.stamp_age_seconds is None else seen.stamp_age_seconds // 60
+            lines.append(texts("status.last_stamp", time=stamped, minutes=minutes))
     return lines
 
 

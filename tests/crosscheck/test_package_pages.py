@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from tests.fakes.centre_home import LOG, SITE, Centre, centre_at, make_centre_ho
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.manual_clock import ManualClock
 from tests.packages import HOSTILE_NAMES, Docking, document, flip, recording_of
+from tests.stamping import stamped_centre
 from tests.trusts import put_trust, with_witnesses
 
 PAGES = {"en": "HOW-TO-VERIFY.md", "zh": "怎样验证.md"}
@@ -177,9 +179,44 @@ def test_the_page_checks_what_witnesses_cosigned(tmp_path: Path) -> None:
     assert follow(package, [commands[0], commands[6]], tmp_path).returncode != 0
 
 
+def stamped_package(folder: Path) -> Path:
+    with stamped_centre(folder) as site:
+        site.station_hears(site.is_stamped(site.authorities[0]))
+        docking = Docking(site.centre, site.station)
+        film = docking.pull(FILM)
+        for authority in site.authorities:
+            site.passes(timedelta(hours=1))
+            site.is_stamped(authority)
+        export_package(site.centre.paths, recordings=[recording_of(film)], out=folder / "out")
+    return folder / "out"
+
+
+def test_the_page_bounds_the_time_of_events_by_stamps(tmp_path: Path) -> None:
+    package = stamped_package(tmp_path)
+    (tmp_path / "scratch").mkdir()
+    done = follow(package, blocks(package, "zh"), tmp_path / "scratch")
+    assert done.returncode == 0, done.stderr
+    pulled = event_of(package, "footage.pulled")
+    assert f"2026-11-22T12:00:00Z tsa-1: event {pulled} is younger" in done.stdout
+    said = re.findall(r"^(2026\S+) (tsa-[12]): entries 0 to (\d+) were there$", done.stdout, re.MULTILINE)
+    assert [(at[11:13], name) for at, name, _ in said] == [("12", "tsa-1"), ("13", "tsa-1"), ("14", "tsa-2")]
+    assert [int(last) >= int(pulled) for _, _, last in said] == [False, True, True]
+    steps = blocks(package, "en")
+    needed = [steps[0], *steps[6:9]]
+    [late] = (package / "data/time").glob("*.tsa-2.tsr")
+    note = late.with_name(f"{late.name.split('.')[0]}.checkpoint")
+    for path, place in ((late, -5), (late, 9), (note, -9), (note.with_suffix(".consistency"), 3)):
+        data = path.read_bytes()
+        if data:
+            flip(path, place)
+            assert follow(package, [*needed, steps[9]], tmp_path / "scratch").returncode != 0, path
+            path.write_bytes(data)
+    assert follow(package, [*needed, steps[9]], tmp_path / "scratch").returncode == 0
+
+
 def test_both_pages_have_the_same_commands(package: Path) -> None:
     assert blocks(package, "en") == blocks(package, "zh")
-    assert len(blocks(package, "en")) == 9
+    assert len(blocks(package, "en")) == 10
 
 
 def test_the_page_s_own_way_to_run_all_of_it_works(package: Path, tmp_path: Path) -> None:
@@ -426,7 +463,7 @@ def test_the_step_of_the_page_refuses_what_was_altered(
 ) -> None:
     attack(package)
     commands = blocks(package, "en")
-    needed = [commands[0], *([commands[6]] if step > 7 else []), *([commands[7]] if step == 9 else [])]
+    needed = [commands[0], *(commands[earlier] for earlier in (6, 7) if step > earlier + 1)]
     if step not in {1, 7}:
         before = follow(package, needed, tmp_path)
         assert before.returncode == 0, f"an earlier step refused it: {before.stderr}"

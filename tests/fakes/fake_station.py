@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from chain_of_custody.chain import GENESIS_PREV
 from chain_of_custody.envelope import PAYLOAD_TYPE, envelope_checksum, envelope_hash, make_envelope, pae, to_wire
-from chain_of_custody.event import Actor, AssetLink, EventTime, SourceLink, Subject, build_statement
+from chain_of_custody.event import Actor, AssetLink, Beacon, EventTime, SourceLink, Subject, build_statement
 from chain_of_custody.leaf import make_leaf, sign_leaf
 from chain_of_custody.receipt import parse_receipt
 from chain_of_custody.signatures import Ed25519Signer
@@ -32,6 +32,8 @@ class FakeStation:
         self.seq = 0
         self.prev = GENESIS_PREV
         self.now_at = START_AT
+        self.mono_ns = 10**13
+        self.beacon: Beacon | None = None
         self.said: dict[bytes, bytes] = {}
         self.sm3_of: Callable[[bytes], bytes] | None = None  # of the content of what it pulls
         self.sm2: Sm2Signer | None = None
@@ -48,7 +50,7 @@ class FakeStation:
     ) -> bytes:
         """Return the next envelope of this station."""
         self.seq += 1
-        self.now_at += timedelta(seconds=1)
+        self.passes(timedelta(seconds=1))
         link = None
         if asset is not None:
             before = self._assets.get(asset)
@@ -65,7 +67,7 @@ class FakeStation:
             source=SourceLink(self.id, self.seq, self.prev),
             asset=link,
             actor=Actor(ActorKind.STATION, self.id, ActorLevel.STATION),
-            time=EventTime(self._reading()),
+            time=EventTime(self._reading(), self.beacon),
             rules=(),
             body=full_body,
             subject=subject or Subject("thing", hashlib.sha256(b"thing").digest()),
@@ -107,9 +109,18 @@ class FakeStation:
             blobs=[BlobRef(BlobRole.FOOTAGE, digest, len(content))],
         )
 
+    def passes(self, span: timedelta) -> None:
+        """Let time pass on both clocks; whoever sets `now_at` sets the wall clock alone."""
+        self.now_at += span
+        self.mono_ns += span // timedelta(microseconds=1) * 1000
+
     def _reading(self) -> ClockReading:
         return ClockReading(
-            wall_at=self.now_at, boot="boot-1", mono_ns=self.seq, source=ClockSource.NTP, error_ms=Known(4)
+            wall_at=self.now_at,
+            boot="boot-1",
+            mono_ns=self.mono_ns,
+            source=ClockSource.NTP,
+            error_ms=Known(4),
         )
 
     def leaf(self, raw: bytes) -> bytes:

@@ -6,19 +6,19 @@ import inspect
 
 import pytest
 
-from chain_of_custody import audit, audit_events, audit_tree, errors, strict_text
+from chain_of_custody import audit, audit_events, audit_tree, errors, strict_text, time_bounds, time_stamp
 from evidence_model.errors import EvidockError
 from evidence_model.findings import catalogue
 
 ERRORS = {
     each.code: each
-    for module in (errors, strict_text)
+    for module in (errors, strict_text, time_stamp)
     for _, each in inspect.getmembers(module, inspect.isclass)
     if issubclass(each, EvidockError) and each.__module__ == module.__name__
 }
 FINDINGS = {
     value: name
-    for module in (audit, audit_tree, audit_events)
+    for module in (audit, audit_tree, audit_events, time_bounds)
     for name, value in vars(module).items()
     if name.isupper() and isinstance(value, str) and value.startswith("COC-")
 }
@@ -27,14 +27,14 @@ FINDINGS = {
 def test_no_code_is_used_twice() -> None:
     classes = [
         each
-        for module in (errors, strict_text)
+        for module in (errors, strict_text, time_stamp)
         for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, EvidockError) and each.__module__ == module.__name__
     ]
     assert len({each.code for each in classes}) == len(classes)
     names = [
         name
-        for module in (audit, audit_tree, audit_events)
+        for module in (audit, audit_tree, audit_events, time_bounds)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and value.startswith("COC-")
     ]

@@ -375,6 +375,8 @@ def given_reasons() -> Iterator[tuple[str, set[str]]]:
 
 def test_every_reason_has_its_words_and_what_fills_their_blanks() -> None:
     given = [*given_reasons(), *((f"chain.{name}", {"seq"}) for name in ("end", "fork", "gap", "prev"))]
+    given += [(f"time.{name}", {"seconds", "stamp"}) for name in ("back", "ahead")]
+    given += [("time.mono", {"seconds"}), ("time.jump", {"seconds"}), ("time.beacon", {"size"})]
     assert {reason for reason, _ in given} == set(REASONS) - {""}
     for reason, facts in given:
         for text in REASONS[reason]:
