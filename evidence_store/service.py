@@ -30,6 +30,7 @@ from evidence_store.ledger import Ledger
 from evidence_store.quorum_desk import WitnessMessage
 from evidence_store.receipts import Answer
 from evidence_store.reconcile import Reconciliation, reconciliation_done
+from evidence_store.sealing import Sealing, log_sealed
 from evidence_store.sequencer import Sequencer, Step
 from evidence_store.uploads import Uploads
 from evidence_store.vault import Adopted, Rejected, Vault
@@ -48,7 +49,9 @@ _MOMENT_SECONDS = 5.0
 _CHORE_SHARE = 4  # under load a chore may take one part of its time in so many
 _MAX_ANSWERS = 100_000
 
-Item: TypeAlias = "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation | FixityReport"
+Item: TypeAlias = (
+    "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation | FixityReport | Sealing"
+)
 
 
 class Link(Protocol):
@@ -296,6 +299,8 @@ class StoreService:
                 self._book.happened(Moment.RECONCILIATION)
             case FixityReport():
                 item.say(self._sequencer.say, self._book)
+            case Sealing():
+                self._sequencer.say(log_sealed(item, self._sequencer.trusted.centre.id))
             case _:
                 return
 

@@ -159,6 +159,7 @@ class CentreConfig:
     fixity_days: int = 90  # 0: the vault is read again only when somebody asks
     fixity_mib_per_second: int = 8  # 0: as fast as the disk gives
     replica: str = ""  # a folder like the vault; empty: none
+    seal_every_hours: int = 24  # 0: only when asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,7 @@ def parse_config(text: str, *, where: str) -> HomeConfig:
             fixity_days=reader.number("centre.fixity_days", 90, most=3650),
             fixity_mib_per_second=reader.number("centre.fixity_mib_per_second", 8, most=100_000),
             replica=reader.text("centre.replica", ""),
+            seal_every_hours=reader.number("centre.seal_every_hours", 24, most=168),
         ),
     )
     reader.finish(where)

@@ -63,6 +63,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("centre.fixity_days", 90),
     Setting("centre.fixity_mib_per_second", 8),
     Setting("centre.replica", ""),
+    Setting("centre.seal_every_hours", 24),
 )
 
 
