@@ -31,6 +31,7 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
             yield say(TEXTS, "more", language, code=code, count=count - kept)
     for item in result.items:
         yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
+    yield from _sealed(result, language)
     about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
     if "id" in result.about:
         yield safe(say(TEXTS, "package", language, **about))
@@ -61,6 +62,8 @@ def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
         "checked": result.checked,
         "package": result.about,
         "items": result.items,
+        "notices": [_as_json(notice) for notice in result.notices],
+        "sealed": result.sealed,
         "ed25519": LIBRARY or "own",
         "keys": result.keys,
         "trust": result.about_trust,
@@ -73,6 +76,19 @@ def _who_decides(trust: Mapping[str, str], language: str) -> Iterator[str]:
     """Yield how many root holders decide which keys count, or that one machine guards itself."""
     if trust:
         yield say(TEXTS, "roots.one" if trust["roots"] == "1" else "roots", language, **trust)
+
+
+def _sealed(result: Result, language: str) -> Iterator[str]:
+    """Yield what the daily seal shows to be complete, and what it does not show yet."""
+    for notice in result.notices:
+        yield safe(f"· {notice.code} {notice.subject}: {CODES[notice.code][language]}")
+    for item in result.items:
+        if "sealed" in item:
+            yield safe(say(TEXTS, "sealed.item", language, **item))
+    for told in result.sealed:
+        yield safe(say(TEXTS, "sealed.none" if told["count"] == "0" else "sealed.recorder", language, **told))
+    if "mirrors" in result.about:
+        yield safe(say(TEXTS, "mirrors", language, **result.about))
 
 
 def _limits(result: Result, language: str) -> list[str]:
