@@ -7,7 +7,7 @@ can be exported by itself.
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from importlib import resources
@@ -17,7 +17,7 @@ from chain_of_custody.package import ChainEnd, ItemEntry, PackageStatement, cont
 from chain_of_custody.signatures import ED25519_KEY_BYTES, KeyId, public_key_pem, sm2_public_key_pem
 from chain_of_custody.sigsum import sigsum_proof, ssh_public_key
 from evidence_model.findings import Finding
-from evidence_model.ids import AssetId, EventId, RecordingId, SourceId, event_id
+from evidence_model.ids import AssetId, EventId, RecorderId, RecordingId, SourceId, event_id
 from evidence_model.instants import Clock, unix_ms
 from evidence_store.bag import Bag, BagFigures, bag_in_work
 from evidence_store.errors import (
@@ -60,6 +60,7 @@ class PackageResult:
     file_count: int = 0
     payload_bytes: int = 0
     log_size: int = 0
+    not_sealed: tuple[AssetId, ...] = ()
     manifest_sha256: str = ""
     findings: tuple[Finding, ...] = ()
 
@@ -80,6 +81,7 @@ class PackageResult:
             "files": self.file_count,
             "bytes": self.payload_bytes,
             "log_size": self.log_size,
+            "not_sealed": list(self.not_sealed),
             "manifest_sha256": self.manifest_sha256 or None,
             "findings": [finding.as_json() for finding in self.findings],
         }
@@ -93,6 +95,8 @@ def export_package(
     recipient: str = "",
     basis: str = "",
     zone: tzinfo = UTC,
+    recorders: Collection[RecorderId] = (),
+    mirrored: bytes | None = None,
     clock: Clock | None = None,
     progress: SayProgress | None = None,
 ) -> PackageResult:
@@ -100,8 +104,13 @@ def export_package(
 
     The reports in it show instants in `zone`.
 
+    It also shows, by the newest seal, all that the log knows of `recorders` (which may be nothing), and by `mirrored`,
+    a mirror's checkpoint, that the seal is right.
+
     Raises:
         UsageError: no such recording, `out` exists or cannot be there, too many words.
+        NotSealedError: `recorders` are named, and the log is not sealed yet.
+        MirroredUnfitError: `mirrored` is no checkpoint of this log.
         BytesNotArrivedError: something that belongs into it is not in the vault yet.
         PackageRoomError: it does not fit.
         ReportFontError: the font of the reports is missing.
@@ -121,7 +130,7 @@ def export_package(
     vault = Vault(paths.vault, reserve_bytes=0, clock=clock)
     now = clock.now()
     package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
-    contents, findings = gather(paths, trust, vault, recordings)
+    contents, findings = gather(paths, trust, vault, recordings, recorders=recorders, mirrored=mirrored)
     copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
     _check_room(
         place, contents, copy_bytes=copy_bytes, key_count=2 * len(trust.sources), root_bytes=sum(map(len, roots))
@@ -175,6 +184,7 @@ def export_package(
         file_count=figures.file_count,
         payload_bytes=figures.payload_bytes,
         log_size=contents.state.head.size,
+        not_sealed=tuple(item.id for item in contents.items if not contents.is_sealed(item.id)),
         manifest_sha256=figures.manifest.hex,
     )
 
@@ -246,7 +256,12 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Seque
     bag.put("proofs/checkpoint-head", note)
     if contents.anchor is not None:
         bag.put("proofs/checkpoint-anchor", contents.anchor.note)
-        bag.put("proofs/consistency", "".join(f"{each.hex()}\n" for each in contents.anchor.consistency).encode())
+        bag.put("proofs/consistency", _lines(contents.anchor.consistency))
+    if contents.mirrored is not None:
+        bag.put("proofs/checkpoint-mirrored", contents.mirrored.note)
+        bag.put("proofs/consistency-mirrored", _lines(contents.mirrored.consistency))
+    for name, data in contents.seal.files() if contents.seal is not None else ():
+        bag.put(name, data)
     bag.put("trust/trust.json", trust_bytes(trust))
     bag.put("trust/policy.sigsum", trust.policy(contents.state.head.size).sigsum_text().encode())
     for number, root in enumerate(roots, start=1):
@@ -262,6 +277,10 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Seque
     bag.put("verify/verify.pyz", pyz_bytes())
     for page in _PAGES:
         bag.put(page, resources.files("evidence_store").joinpath("package_pages", page).read_bytes())
+
+
+def _lines(hashes: Iterable[bytes]) -> bytes:
+    return "".join(f"{each.hex()}\n" for each in hashes).encode()
 
 
 def _entries(contents: PackageContents) -> Iterator[ItemEntry]:
