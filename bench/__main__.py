@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.figure import Figure
 
-MODULES = ("start", "pull", "memory", "centre", "latency", "verify")
+MODULES = ("start", "pull", "memory", "centre", "latency", "verify", "audit")
 READMES = ("README.md", "README.zh-CN.md")
 
 

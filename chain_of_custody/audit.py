@@ -1,12 +1,14 @@
 """The audit of a whole log: derive everything again from the files and name every difference; never stop at the first.
 
 What is checked: the checkpoint's signature; entries against tiles against the signed root; every leaf's signature;
-every envelope against its leaf, its signatures and its form; the chains of signers and items; files that do not belong.
+every envelope against its leaf, its signatures and its form; the chains of signers and items; daily seals; files that
+do not belong.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from chain_of_custody.audit_events import audit_events
+from chain_of_custody.audit_seals import SealAudit
 from chain_of_custody.audit_tree import OptionalBundleReader, OptionalTileReader, TreeContents, audit_tree
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.errors import LogDamagedError, TileRejectedError
@@ -34,13 +36,15 @@ def audit_log(
     sources: Mapping[KeyId, TrustedSource] | None = None,
     listing: Iterable[str] = (),
     on_event: Callable[[int, bytes, EventView], None] = lambda *_: None,
+    seals: SealAudit | None = None,
 ) -> Iterator[Finding]:
     """Yield everything that is wrong with a log on disc.
 
     `read_tile` and `read_bundle` return None for a file that is not there. `envelopes` are all files of the envelope
     store, in any order, as (name, bytes). `keys` are all signers ever known, `sources` who they are and in which range
     of the log they count (None: not known, so that is not looked at). `listing` are the paths found below
-    `tile/`, relative to the log; what is not below `tile/` is left to the caller. `on_event` is told of each event.
+    `tile/`, relative to the log; what is not below `tile/` is left to the caller. `seals` says which seals are checked,
+    `on_event` is told of each event.
 
     A checkpoint that does not verify leaves nothing to compare with, so it is then the only finding.
     """
@@ -61,7 +65,9 @@ def audit_log(
     for address in older:
         if not _begins(address, contents, read_tile, read_bundle):
             yield Finding(PARTIAL_ALTERED, Severity.DAMAGE, address.path)
-    yield from audit_events(contents.entries, envelopes=envelopes, keys=keys, sources=sources, on_event=on_event)
+    yield from audit_events(
+        contents.entries, envelopes=envelopes, keys=keys, sources=sources, seals=seals, on_event=on_event
+    )
 
 
 def _place(path: str, size: int, older: list[Tile | Bundle]) -> Finding | None:

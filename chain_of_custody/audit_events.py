@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from chain_of_custody.audit_seals import SealAudit
 from chain_of_custody.chain import GENESIS, ChainHead, LinkPlace, place
 from chain_of_custody.envelope import Envelope, parse_envelope
 from chain_of_custody.errors import LeafRejectedError
 from chain_of_custody.event import AssetLink, EventView, SourceLink, parse_event
 from chain_of_custody.leaf import Leaf, verify_leaf_signature
+from chain_of_custody.seal_event import pulled_from
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.trust_entries import Standing, TrustedSource
 from evidence_model.errors import RefusedError
@@ -50,12 +52,13 @@ _ASSET_CODES = {LinkPlace.AHEAD: ASSET_GAP, LinkPlace.BROKEN: ASSET_BROKEN, Link
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """What the chains need of an event; everything else was checked when it was read."""
+    """What chains and seals need of an event; everything else was checked when it was read."""
 
     event_id: EventId
     source: SourceLink
     asset: AssetLink | None
     envelope_hash: bytes
+    recorder: str | None  # whose footage it says that it brought, if it does
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class _Leaves:
     reported: set[int] = field(default_factory=set)
     unreadable_count: int = 0  # entries whose leaf cannot be known
     strays: dict[bytes, str] = field(default_factory=dict)  # envelope hash → name, of those that no leaf names
+    seals: SealAudit = field(default_factory=SealAudit)
 
 
 def audit_events(
@@ -84,14 +88,15 @@ def audit_events(
     envelopes: Iterable[tuple[str, bytes]],
     keys: Mapping[KeyId, Verifier],
     sources: Mapping[KeyId, TrustedSource] | None = None,
+    seals: SealAudit | None = None,
     on_event: Callable[[int, bytes, EventView], None] = lambda *_: None,
 ) -> Iterator[Finding]:
-    """Yield everything wrong with leaves, envelopes and chains; `entries` are the log's, None where unreadable.
+    """Yield all that is wrong with leaves, envelopes, chains, seals; `entries` are the log's, None where unreadable.
 
     `on_event` is told of each event that could be read: its place, the hash of its envelope, what it says.
     """
     owners = {key_id.digest: source for key_id, source in (sources or {}).items()}
-    leaves = _Leaves()
+    leaves = _Leaves(seals=seals or SealAudit())
     yield from _audit_leaves(entries, leaves, keys)
     for name, raw in envelopes:
         yield from _audit_envelope(name, raw, leaves, keys, on_event)
@@ -102,6 +107,8 @@ def audit_events(
     yield from _audit_strays(leaves)
     yield from _audit_ranges(leaves, owners)
     yield from _audit_chains(leaves, owners)
+    if seals is not None:
+        yield from seals.findings(leaves.event_at)
 
 
 def _audit_leaves(
@@ -166,6 +173,7 @@ def _audit_envelope(
         return
     leaves.event_at[index] = _event(view, found)
     on_event(index, found, view)
+    leaves.seals.take(index, view)
 
 
 def _audit_strays(leaves: _Leaves) -> Iterator[Finding]:
@@ -252,7 +260,7 @@ def _audit_chains(leaves: _Leaves, owners: Mapping[bytes, TrustedSource]) -> Ite
 
 
 def _event(view: EventView, envelope_hash: bytes) -> _Event:
-    return _Event(view.event_id, view.source, view.asset, envelope_hash)
+    return _Event(view.event_id, view.source, view.asset, envelope_hash, pulled_from(view))
 
 
 def _checksum_of_name(name: str) -> bytes:

@@ -332,3 +332,24 @@ class PossessionUnprovedError(TrustRejectedError):
     """A key is to be enrolled of which nobody showed that its holder has it."""
 
     code = "COC-154"
+
+
+# The sealed index
+
+
+class SealProofRejectedError(RefusedError):
+    """A proof about the sealed index does not show what it is to show."""
+
+    code = "COC-170"
+
+
+class SealUnsortedError(RefusedError):
+    """The leaves of a sealed index are not sorted, or two are about one item."""
+
+    code = "COC-171"
+
+
+class SealRejectedError(RefusedError):
+    """The body of `log.sealed` is not count, day, root and size in their forms."""
+
+    code = "COC-172"

@@ -64,6 +64,11 @@ class Trust:
         return next(each for each in self._in_force() if each.role is SourceRole.CENTRE)
 
     @property
+    def centres(self) -> frozenset[SourceId]:
+        """Return the names of all centres, those of the past as well: who seals the log."""
+        return frozenset(each.id for each in self.sources if each.role is SourceRole.CENTRE)
+
+    @property
     def stations(self) -> tuple[TrustedSource, ...]:
         """Return the stations whose keys are in force now."""
         return tuple(each for each in self._in_force() if each.role is SourceRole.STATION)

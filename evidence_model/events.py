@@ -19,6 +19,7 @@ class EventKind(Enum):
     STORE_RECEIVED = "store.received"
     FIXITY_CHECKED = "fixity.checked"
     RECONCILIATION_DONE = "reconciliation.done"
+    LOG_SEALED = "log.sealed"
     KEY_ENROLLED = "key.enrolled"
     KEY_REVOKED = "key.revoked"
     TRUST_CHANGED = "trust.changed"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chain_of_custody.chain import ChainHead
 from chain_of_custody.event import AssetLink, EventView
+from chain_of_custody.seal_event import pulled_from
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
 from evidence_model.events import EventKind
@@ -226,6 +227,7 @@ class Catalogue:
             if is_misnamed(view):
                 details = {"asset": view.asset.id if view.asset else "none"}
                 yield Finding(ITEM_ID_FOREIGN, Severity.FAULT, f"entry {event.index}", details)
+            self._note_origin(event)
             yield from self._announce(event)
             yield from self._handle(event)
 
@@ -257,6 +259,15 @@ class Catalogue:
             " do update set seq = excluded.seq, hash = excluded.hash, last_wall_unix_ms = excluded.last_wall_unix_ms",
             (view.source.id, view.source.seq, event.hash, event.wall_unix_ms),
         )
+
+    def _note_origin(self, event: LoggedEvent) -> None:
+        """Enter what the daily seal counts, whatever else the event says and whether it makes sense."""
+        recorder = pulled_from(event.view)
+        if recorder is not None and event.view.asset is not None:
+            self.db.execute(
+                "insert into pulled_from (recorder_id, asset_id, log_index) values (?, ?, ?) on conflict do nothing",
+                (recorder, event.view.asset.id, event.index),
+            )
 
     def _announce(self, event: LoggedEvent) -> Iterator[Finding]:
         """Enter the blobs that a station's event needs."""

@@ -97,6 +97,13 @@ create index if not exists item_of_recording on item (recording_id);
 create index if not exists item_by_digest on item (digest);
 create index if not exists item_not_received on item (pulled_index) where received_index is null;
 
+create table if not exists pulled_from (                -- what the daily seal counts: every pair that a station named
+  recorder_id text not null,                            -- '' if the event names none
+  asset_id text not null,
+  log_index integer not null,                           -- where it was said first
+  primary key (recorder_id, asset_id)
+) strict, without rowid;
+
 create table if not exists stale_recorder (             -- recorders whose items changed since they were grouped
   recorder_id text primary key
 ) strict, without rowid;

@@ -237,6 +237,7 @@ CENTRE_ALONE = frozenset(
         EventKind.STORE_RECEIVED,
         EventKind.FIXITY_CHECKED,
         EventKind.RECONCILIATION_DONE,
+        EventKind.LOG_SEALED,
         EventKind.KEY_ENROLLED,
         EventKind.KEY_REVOKED,
         EventKind.TRUST_CHANGED,

@@ -213,6 +213,18 @@ class PackageMediumError(UnavailableError):
 # The program
 
 
+class NotSealedError(UnavailableError):
+    """Something is to be proved of a recorder by the daily seal, and the log has none yet that its head contains."""
+
+    code = "STO-120"
+
+
+class MirroredUnfitError(UsageError):
+    """What is to go into a package as a mirror's word is no checkpoint that the log's head contains."""
+
+    code = "STO-122"
+
+
 class KeysDifferError(UnavailableError):
     """The private keys of this home are not those of its trust file."""
 

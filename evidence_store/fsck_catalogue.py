@@ -41,7 +41,7 @@ _ROWS = {
 }
 _LATER = {"item": {"recording_id", "recording_place"}, "dock": {"is_read"}}
 _WHOLE = ("event", "source", "enrolled_key", "event_blob", "item", "tag", "mark", "note", "note_asset", "dock")
-COMPARED = (*_WHOLE, "missing", "freed", *_ROWS)
+COMPARED = (*_WHOLE, "pulled_from", "missing", "freed", *_ROWS)
 TABLES = frozenset(COMPARED) | {"applied", "blob", "stale_recorder"}
 _GROUPING = """
 select asset_id from main.item as mine join made.item as right using (asset_id)

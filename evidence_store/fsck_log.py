@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from chain_of_custody.audit import audit_log
+from chain_of_custody.audit_seals import SealAudit
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
 from chain_of_custody.leaf import Leaf
 from chain_of_custody.sequence import sequence
@@ -38,6 +39,7 @@ HALF_WAY = "STO-078"
 QUORUM_NOT_MET = "STO-097"
 _KNOWN = frozenset({"signed", "checkpoint", "tile", "envelopes", "stage", "timestamps"})
 _SUFFIX = ".dsse.json"
+_MOST_SEALED_LEAVES = 2_000_000  # the newest seal, and older ones for some seconds more
 
 
 @dataclass(slots=True)
@@ -107,6 +109,7 @@ class LogCheck:
             sources=self.trust.by_key() if self.trust is not None else None,
             listing=[path for path in listing if self._is_of_size(path)],
             on_event=lambda *event: self.timed.append(TimedEvent.of(*event)),
+            seals=SealAudit(self.trust.centres if self.trust is not None else (), most_leaves=_MOST_SEALED_LEAVES),
         )
 
     def is_signed_by_its_key(self) -> bool:

@@ -150,8 +150,11 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
             ledger=ledger,
             uploads=uploads,
             clock=clock,
+            centre=trust.centre.id,
             applied_size=lambda: sequencer.applied_size,
+            seal_every=timedelta(hours=config.centre.seal_every_hours),
             on_reconciled=inbox.put,
+            on_sealed=inbox.put,
             on_finding=inbox.put,
         )
         tokens = TokenBook(paths, clock, stations=lambda: [each.id for each in sequencer.trusted.stations])

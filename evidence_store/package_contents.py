@@ -2,16 +2,17 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from chain_of_custody.receipt import parse_receipt
+from chain_of_custody.seal_event import pulled_from
 from chain_of_custody.time_bounds import TimeBounds
 from evidence_model.digests import Digest
 from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
-from evidence_model.ids import AssetId, RecordingId, SourceId
+from evidence_model.ids import AssetId, RecorderId, RecordingId, SourceId
 from evidence_model.messages import BlobRef, BlobRole, blobs_of
 from evidence_model.names import safe_local_name
 from evidence_store.centre_book import open_centre_db
@@ -20,6 +21,7 @@ from evidence_store.errors import BytesNotArrivedError, HeadUnwitnessedError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING
 from evidence_store.log_folder import LogFolder
 from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, is_pull_of, log_state
+from evidence_store.package_seals import PackagedSeal, newest_seal, seal_proofs
 from evidence_store.package_time import gather_time
 from evidence_store.queries import show_recording
 from evidence_store.vault import Vault
@@ -53,6 +55,8 @@ class PackageContents:
     items: list[PackagedItem]
     events: list[PackagedEvent]
     anchor: Anchor | None = None
+    mirrored: Anchor | None = None
+    seal: PackagedSeal | None = None
     chunks: dict[AssetId, Digest] = field(default_factory=dict)
     blobs: list[Digest] = field(default_factory=list)
     gaps: dict[RecordingId, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
@@ -73,6 +77,10 @@ class PackageContents:
                     found.setdefault(event.view.asset.id, (not_before, not_after))
         return found
 
+    def is_sealed(self, asset: AssetId) -> bool:
+        """Say whether the newest seal covers the item."""
+        return self.seal is not None and f"presence-{asset}" in self.seal.proofs
+
     @property
     def copies(self) -> list[tuple[str, Digest]]:
         """Return what is copied out of the vault, by its place in the package."""
@@ -84,12 +92,22 @@ class PackageContents:
 
 
 def gather(
-    paths: HomePaths, trust: Trust, vault: Vault, recordings: Sequence[str]
+    paths: HomePaths,
+    trust: Trust,
+    vault: Vault,
+    recordings: Sequence[str],
+    *,
+    recorders: Collection[RecorderId] = (),
+    mirrored: bytes | None = None,
 ) -> tuple[PackageContents, list[Finding]]:
     """Return what belongs into the package of these recordings, and what of it is not what was signed, or gone.
 
+    Of `recorders`, too, it is to show all that the newest seal knows; `mirrored` is a mirror's checkpoint.
+
     Raises:
         RecordingUnknownError: the store knows no such recording.
+        NotSealedError: `recorders` are named, and there is no seal yet.
+        MirroredUnfitError: `mirrored` is not of this log.
         BytesNotArrivedError: nothing is gone, but something is not in the vault yet.
     """
     folder = LogFolder(paths.log)
@@ -102,10 +120,19 @@ def gather(
         items = [item for recording in gaps for item in _items(db, recording)]
         state = log_state(folder, trust, known_size=known_size)  # read second, so it holds all of the first
         search = EventSearch(folder, state, trust)
-        events = search.run(db, known_size=known_size, items={item.id: item.digest for item in items})
+        digests = {item.id: item.digest for item in items}
+        seal = newest_seal(db, trust.centre.id, state.head.size)
+        events = search.run(db, known_size=known_size, items=digests, seal=seal)
         if not search.findings:
             _check_pulled(items, events)
         contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)), gaps=gaps)
+        contents.mirrored = search.mirrored(mirrored) if mirrored is not None else None
+        if not search.findings:
+            sealed = next((each for each in events if seal is not None and each.index == seal[0]), None)
+            pulled = _pulled(events, digests)
+            contents.seal, search.findings = seal_proofs(db, sealed, pulled=pulled, recorders=recorders)
+            if contents.seal is None:
+                contents.events = [each for each in events if each is not sealed]
         _name_blobs(contents)
         contents.time, contents.bounds, faults = gather_time(folder, state, trust, events)
         search.findings += faults
@@ -120,6 +147,16 @@ def _oldest_checkpoint(paths: HomePaths) -> bytes | None:
     with contextlib.closing(open_centre_db(paths, read_only=True)) as db:
         row = db.execute("select receipt from envelope where receipt is not null order by seq limit 1").fetchone()
     return parse_receipt(row["receipt"]).checkpoint if row else None
+
+
+def _pulled(events: Iterable[PackagedEvent], items: Mapping[AssetId, Digest]) -> list[tuple[AssetId, str, int]]:
+    """Return each item with the recorder that it was pulled from, and where in the log that is said first."""
+    found: dict[AssetId, tuple[AssetId, str, int]] = {}
+    for event in events:
+        if event.view.asset is not None and is_pull_of(event.view, items):
+            asset = event.view.asset.id
+            found.setdefault(asset, (asset, pulled_from(event.view) or "", event.index))
+    return list(found.values())
 
 
 def _check_pulled(items: Iterable[PackagedItem], events: Iterable[PackagedEvent]) -> None:

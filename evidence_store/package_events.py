@@ -28,7 +28,7 @@ from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId
 from evidence_store import body_reading as read
 from evidence_store.catalogue_events import LoggedEvent
-from evidence_store.errors import HeadUnwitnessedError, LogFileMissingError, LogHalfWayError
+from evidence_store.errors import HeadUnwitnessedError, LogFileMissingError, LogHalfWayError, MirroredUnfitError
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
 from host_io.trust import Trust
@@ -108,8 +108,15 @@ class EventSearch:
         self._read_node = node_reader(state.head.size, folder.read_tile)
         self._verifiers = trust.all_verifiers()
 
-    def run(self, db: sqlite3.Connection, *, known_size: int, items: Mapping[AssetId, Digest]) -> list[PackagedEvent]:
-        """Return the events that the log holds about these items, in its order."""
+    def run(
+        self,
+        db: sqlite3.Connection,
+        *,
+        known_size: int,
+        items: Mapping[AssetId, Digest],
+        seal: tuple[int, bytes] | None = None,
+    ) -> list[PackagedEvent]:
+        """Return the events that the log holds about these items, and the seal, in the log's order."""
         seen = list(self._candidates(db, known_size, items.keys()))
         chosen = {each.index: each for each in seen if _names_one_of(each.view, items.keys())}
         sessions = {
@@ -118,6 +125,8 @@ class EventSearch:
             if is_pull_of(each.view, items)
         }
         chosen |= {each.index: each for each in seen if _is_docking(each.view, sessions)}
+        if seal is not None and (sealed := self._read(*seal)) is not None:
+            chosen[sealed.index] = sealed
         packaged = {index: self._packaged(event) for index, event in chosen.items()}
         enrolments = [each for each in seen if self._is_about_a_key(each.view)]
         while more := [
@@ -140,6 +149,21 @@ class EventSearch:
         except (RefusedError, DamageError) as error:
             self.findings.append(Finding(error.code, Severity.DAMAGE, "log", {"why": str(error)[:200]}))
             return None
+        return Anchor(note, proof)
+
+    def mirrored(self, note: bytes) -> Anchor:
+        """Return the checkpoint of a mirror with its proof.
+
+        Raises:
+            MirroredUnfitError: it is none of this log, or the head does not contain it.
+        """
+        head = self._state.head.head()
+        try:
+            old = open_checkpoint(note, log_key=self._trust.log_key).head()
+            proof = consistency_proof(old.size, head.size, self._read_node)
+            verify_consistency(old=old, new=head, proof=proof)
+        except RefusedError as error:
+            raise MirroredUnfitError(str(error)[:200]) from error
         return Anchor(note, proof)
 
     def _candidates(

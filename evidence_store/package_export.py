@@ -7,18 +7,14 @@ can be exported by itself.
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from importlib import resources
 from pathlib import Path
 
 from chain_of_custody.package import ChainEnd, ItemEntry, PackageStatement, contents_json, sign_package
-from chain_of_custody.signatures import ED25519_KEY_BYTES, KeyId, public_key_pem, sm2_public_key_pem
-from chain_of_custody.sigsum import sigsum_proof, ssh_public_key
-from chain_of_custody.time_stamp import authority_pem
 from evidence_model.findings import Finding
-from evidence_model.ids import AssetId, EventId, RecordingId, SourceId, event_id
+from evidence_model.ids import AssetId, EventId, RecorderId, RecordingId, SourceId, event_id
 from evidence_model.instants import Clock, unix_ms
 from evidence_store.bag import Bag, BagFigures, bag_in_work
 from evidence_store.errors import (
@@ -29,6 +25,7 @@ from evidence_store.errors import (
     TooManyWordsError,
 )
 from evidence_store.package_contents import PackageContents, gather
+from evidence_store.package_records import put_records
 from evidence_store.report import render_reports
 from evidence_store.report_data import ReportFacts
 from evidence_store.report_font import find_report_font
@@ -36,11 +33,9 @@ from evidence_store.vault import Vault
 from host_io.clock import SystemClock
 from host_io.config import HomePaths
 from host_io.keys import read_signing_key
-from host_io.trust import Trust, centre_key_path, check_home_roots, read_trust, trust_bytes
-from outside_verifier.build import pyz_bytes
+from host_io.trust import centre_key_path, check_home_roots, read_trust
 
 MAX_WORDS = 2000
-_PAGES = ("HOW-TO-VERIFY.md", "怎样验证.md")
 _BLOCK_BYTES = 4096  # what even the smallest file takes
 _FILES_AN_EVENT = 6
 _REPORT_BYTES_AN_EVENT = 1 << 10  # in both reports together
@@ -61,6 +56,7 @@ class PackageResult:
     file_count: int = 0
     payload_bytes: int = 0
     log_size: int = 0
+    not_sealed: tuple[AssetId, ...] = ()
     manifest_sha256: str = ""
     findings: tuple[Finding, ...] = ()
 
@@ -81,6 +77,7 @@ class PackageResult:
             "files": self.file_count,
             "bytes": self.payload_bytes,
             "log_size": self.log_size,
+            "not_sealed": list(self.not_sealed),
             "manifest_sha256": self.manifest_sha256 or None,
             "findings": [finding.as_json() for finding in self.findings],
         }
@@ -94,6 +91,8 @@ def export_package(
     recipient: str = "",
     basis: str = "",
     zone: tzinfo = UTC,
+    recorders: Collection[RecorderId] = (),
+    mirrored: bytes | None = None,
     clock: Clock | None = None,
     progress: SayProgress | None = None,
 ) -> PackageResult:
@@ -101,8 +100,13 @@ def export_package(
 
     The reports in it show instants in `zone`.
 
+    It also shows, by the newest seal, all that the log knows of `recorders` (which may be nothing), and by `mirrored`,
+    a mirror's checkpoint, that the seal is right.
+
     Raises:
         UsageError: no such recording, `out` exists or cannot be there, too many words.
+        NotSealedError: `recorders` are named, and the log is not sealed yet.
+        MirroredUnfitError: `mirrored` is no checkpoint of this log.
         BytesNotArrivedError: something that belongs into it is not in the vault yet.
         PackageRoomError: it does not fit.
         ReportFontError: the font of the reports is missing.
@@ -122,7 +126,7 @@ def export_package(
     vault = Vault(paths.vault, reserve_bytes=0, clock=clock)
     now = clock.now()
     package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
-    contents, findings = gather(paths, trust, vault, recordings)
+    contents, findings = gather(paths, trust, vault, recordings, recorders=recorders, mirrored=mirrored)
     copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
     _check_room(
         place, contents, copy_bytes=copy_bytes, key_count=2 * len(trust.sources), root_bytes=sum(map(len, roots))
@@ -132,7 +136,9 @@ def export_package(
         findings += _copy_all(bag, vault, contents, on_bytes)
         if findings:
             return PackageResult(out=place, id=package_id, findings=tuple(findings))
-        _put_records(bag, contents, trust, roots)
+        entries = list(_entries(contents))
+        bag.put("package.json", contents_json(events=[each.index for each in contents.events], items=entries))
+        put_records(bag, contents, trust, roots)
         facts = ReportFacts(
             id=package_id,
             created_at=now,
@@ -177,6 +183,7 @@ def export_package(
         file_count=figures.file_count,
         payload_bytes=figures.payload_bytes,
         log_size=contents.state.head.size,
+        not_sealed=tuple(item.id for item in contents.items if not contents.is_sealed(item.id)),
         manifest_sha256=figures.manifest.hex,
     )
 
@@ -223,51 +230,6 @@ def _copy_all(bag: Bag, vault: Vault, contents: PackageContents, on_bytes: Calla
         if vault.held(digest) is not None  # what is gone was told before
     )
     return [finding for finding in found if finding is not None]
-
-
-def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Sequence[bytes]) -> None:
-    note = contents.state.note
-    bag.put("package.json", contents_json(events=[each.index for each in contents.events], items=_entries(contents)))
-    witnesses = trust.witnesses_at(contents.state.head.size)
-    for event in contents.events:
-        place, envelope = f"events/{event.index}", event.envelope
-        bag.put(f"{place}.dsse.json", envelope.raw)
-        bag.put(f"{place}.payload", envelope.payload)
-        bag.put(f"{place}.pae", envelope.pae)
-        for signature in envelope.signatures:
-            bag.put(f"{place}.{signature.key_id}.sig", signature.signature)
-        proof = sigsum_proof(
-            log_key=trust.log_key,
-            leaf=event.leaf,
-            index=event.index,
-            note=note,
-            inclusion_proof=event.proof,
-            witnesses=[each.key for each in witnesses.witnesses],
-        )
-        bag.put(f"proofs/{event.index}.sigsum", proof)
-    bag.put("proofs/checkpoint-head", note)
-    if contents.anchor is not None:
-        bag.put("proofs/checkpoint-anchor", contents.anchor.note)
-        bag.put("proofs/consistency", "".join(f"{each.hex()}\n" for each in contents.anchor.consistency).encode())
-    for name, data in contents.time.items():
-        bag.put(f"time/{name}", data)
-    for authority in trust.authorities:
-        bag.put(f"time/{authority.name}.pem", authority_pem(authority))
-    bag.put("trust/trust.json", trust_bytes(trust))
-    bag.put("trust/policy.sigsum", trust.policy(contents.state.head.size).sigsum_text().encode())
-    for number, root in enumerate(roots, start=1):
-        bag.put(f"trust/roots/{number}.dsse.json", root)
-    for key in (*(log.key for log in trust.logs), *(source.key for source in trust.sources)):
-        bag.put(f"trust/keys/{KeyId.of(key)}.pem", public_key_pem(key))
-    for source in trust.sources:
-        if source.sm2 is not None:
-            bag.put(f"trust/keys/{KeyId.of(source.sm2)}.pem", sm2_public_key_pem(source.sm2))
-        if len(source.key) == ED25519_KEY_BYTES:
-            until = "" if source.until is None else f"-until-{source.until}"
-            bag.put(f"trust/submit-{source.id}{until}.pub", ssh_public_key(source.key, name=source.id))
-    bag.put("verify/verify.pyz", pyz_bytes())
-    for page in _PAGES:
-        bag.put(page, resources.files("evidence_store").joinpath("package_pages", page).read_bytes())
 
 
 def _entries(contents: PackageContents) -> Iterator[ItemEntry]:

@@ -110,10 +110,19 @@ def _is_of_log(catalogue: Catalogue, reader: LogReader, size: int) -> bool:
     applied = catalogue.applied_size
     if applied == 0:
         return True
-    if applied > size:
+    if applied > size or _is_of_before_seals(catalogue):
         return False
     row = catalogue.db.execute("select hash from event where log_index = ?", (applied - 1,)).fetchone()
     return row is not None and sha256(row["hash"]).digest() == reader.leaf(applied - 1, size).checksum
+
+
+def _is_of_before_seals(catalogue: Catalogue) -> bool:
+    """Say whether the version that made it knew no daily seals, and so did not enter what they count."""
+    query = (
+        "select exists (select 1 from event where kind = 'footage.pulled' and asset_id is not null)"
+        " and not exists (select 1 from pulled_from)"
+    )
+    return bool(catalogue.db.execute(query).fetchone()[0])
 
 
 def _refuse_older_log(path: Path, reader: LogReader, size: int) -> None:

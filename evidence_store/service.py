@@ -31,6 +31,7 @@ from evidence_store.ledger import Ledger
 from evidence_store.quorum_desk import WitnessMessage
 from evidence_store.receipts import Answer
 from evidence_store.reconcile import Reconciliation, reconciliation_done
+from evidence_store.sealing import Sealing, log_sealed
 from evidence_store.sequencer import Sequencer, Step
 from evidence_store.time_desk import Stamped, authority_subject
 from evidence_store.uploads import Uploads
@@ -52,7 +53,8 @@ _MAX_ANSWERS = 100_000
 
 _STAMP_AGAIN_SECONDS = 300.0
 Item: TypeAlias = (
-    "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding | Reconciliation | FixityReport | Stamped"
+    "tuple[str, bytes] | WitnessMessage | Adopted | Rejected | Finding"
+    " | Reconciliation | FixityReport | Stamped | Sealing"
 )
 
 
@@ -325,6 +327,8 @@ class StoreService:
                 if item.is_new:
                     self._book.happened(Moment.STAMP)
                 self._stamp_again_at = float("-inf")
+            case Sealing():
+                self._sequencer.say(log_sealed(item, self._sequencer.trusted.centre.id))
             case _:
                 return
 

@@ -162,6 +162,7 @@ class CentreConfig:
     time_authorities: tuple[tuple[SourceId, str], ...] = ()  # name in the trust document, address
     stamp_minutes: int = 60
     renew_stamps_days: int = 90
+    seal_every_hours: int = 24  # 0: only when asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +240,7 @@ def parse_config(text: str, *, where: str) -> HomeConfig:
             time_authorities=reader.authorities("centre.time_authorities"),
             stamp_minutes=reader.number("centre.stamp_minutes", 60, least=1, most=1440),
             renew_stamps_days=reader.number("centre.renew_stamps_days", 90, most=3650),
+            seal_every_hours=reader.number("centre.seal_every_hours", 24, most=168),
         ),
     )
     reader.finish(where)

@@ -66,6 +66,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("centre.time_authorities", []),
     Setting("centre.stamp_minutes", 60),
     Setting("centre.renew_stamps_days", 90),
+    Setting("centre.seal_every_hours", 24),
 )
 
 

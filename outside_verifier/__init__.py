@@ -2,7 +2,7 @@
 
 It is handed to courts as `verify.pyz` (made by `build.py`) and follows docs/spec/evidence-package.md. Read it in this
 order: `strict` (texts with one spelling); `ed25519`, `keys`, `openssl_sm2`; `notes`, `witnesses`, `merkle`, `sigsum`
-(the log); `envelope`, `event` (what is signed); `trust`; `bag`, `layout`, `contents` (files). Then `package`: the table
-of contents of all checks, each in a `check_` module; `examination` is what they share. At last `findings`, `report`,
-`words`, `main`.
+(the log); `envelope`, `event` (what is signed); `seals`; `trust`; `bag`, `layout`, `contents` (files). Then `package`:
+the table of contents of all checks, each in a `check_` module; `examination` is what they share. At last `findings`,
+`report`, `words`, `main`.
 """

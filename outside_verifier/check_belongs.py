@@ -53,6 +53,8 @@ def check_belongs(exam: Examination, trust: Trust) -> None:
             belongs = event.subject_sha256 in {*exam.signers, trust.log.id}
             if event.kind == "key.enrolled" and event.source.id == trust.centre:
                 enrolled.add(event.subject_sha256)
+        elif event.kind == "log.sealed":
+            belongs = each.index in exam.seals
         elif event.item is not None:
             belongs = event.item.id in ids
         elif event.kind == "recorder.docked":

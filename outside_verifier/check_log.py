@@ -16,10 +16,10 @@ from .trust import Trust
 
 def check_head(exam: Examination, trust: Trust) -> None:
     """Check who signed (PKG-030) and cosigned (PKG-034) the head, and that the centre named it (PKG-011)."""
-    opened = _checkpoint(exam, HEAD, trust)
-    if opened is None:
+    found = opened(exam, HEAD, trust)
+    if found is None:
         return
-    note, head = opened
+    note, head = found
     exam.head = head
     exam.result.about.update(origin=head.origin, size=str(head.size))
     _check_witnesses(exam, note, head, trust)
@@ -31,25 +31,31 @@ def check_head(exam: Examination, trust: Trust) -> None:
 
 def check_anchor(exam: Examination, trust: Trust) -> None:
     """Check that the head contains an earlier state of the log (PKG-033)."""
-    bag, result, head = exam.bag, exam.result, exam.head
-    if (ANCHOR in bag.sizes) != (CONSISTENCY in bag.sizes):
-        result.add("PKG-033", ANCHOR, "proof.half")
-    opened = _checkpoint(exam, ANCHOR, trust)
-    if opened is None or head is None:
-        return
-    anchor = opened[1]
+    if (ANCHOR in exam.bag.sizes) != (CONSISTENCY in exam.bag.sizes):
+        exam.result.add("PKG-033", ANCHOR, "proof.half")
+    found = opened(exam, ANCHOR, trust)
+    if found is not None and consistent(exam, found[1], ANCHOR, CONSISTENCY):
+        exam.result.about["anchor"] = str(found[1].size)
+
+
+def consistent(exam: Examination, older: notes.Checkpoint, path: str, proof_path: str) -> bool:
+    """Say whether the head is proved to contain an older checkpoint, or tell why not (PKG-033)."""
+    head = exam.head
+    if head is None:
+        return False
     try:
-        lines = bag.read(CONSISTENCY, sigsum.MAX_BYTES).decode("ascii", "replace").split("\n")
+        lines = exam.bag.read(proof_path, sigsum.MAX_BYTES).decode("ascii", "replace").split("\n")
         if lines.pop():
             raise RefusedError("proof.form")
         proof = [hex_bytes(line) for line in lines]
-        check_consistency(anchor.size, anchor.root, head.size, head.root, proof)
-        result.about["anchor"] = str(anchor.size)
+        check_consistency(older.size, older.root, head.size, head.root, proof)
     except RefusedError as error:
-        result.refused("PKG-033", ANCHOR, error)
+        exam.result.refused("PKG-033", path, error)
+        return False
+    return True
 
 
-def _checkpoint(exam: Examination, path: str, trust: Trust) -> tuple[bytes, notes.Checkpoint] | None:
+def opened(exam: Examination, path: str, trust: Trust) -> tuple[bytes, notes.Checkpoint] | None:
     """Return the note and what the log signed in it, or tell why not (PKG-030)."""
     note = exam.small(path, notes.MAX_BYTES, "PKG-030")
     if note is None:

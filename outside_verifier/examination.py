@@ -12,6 +12,7 @@ from .event import Event
 from .findings import Result, Severity
 from .layout import EVENT_FILE
 from .notes import Checkpoint
+from .seals import Seal
 from .stamps import Interval
 from .strict import RefusedError
 
@@ -44,6 +45,7 @@ class Examination:
     events: dict[int, Logged] = field(default_factory=dict)  # check_events: those in their form, by place
     signers: set[str] = field(default_factory=set)  # check_events: ids of keys that signed one
     intervals: dict[int, Interval] = field(default_factory=dict)  # check_time: what is proved of when, by place
+    seals: dict[int, Seal] = field(default_factory=dict)  # check_seals: what proofs are about, by place
     about: dict[str, list[Event]] = field(default_factory=dict)  # check_items: what is believed, by item
 
     def __post_init__(self) -> None:

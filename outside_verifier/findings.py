@@ -46,6 +46,8 @@ class Result:
     checked: dict[str, int] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)  # what the package says of itself
     about_trust: dict[str, str] = field(default_factory=dict)  # number of the document, and who decides of it
+    notices: list[Finding] = field(default_factory=list)  # nothing is wrong, and people should know it
+    sealed: list[dict[str, str]] = field(default_factory=list)  # how many items of a recorder there are
     items: list[dict[str, str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)  # whose keys were believed, and their ids
 
@@ -63,6 +65,11 @@ class Result:
         if self.counts[code] <= MAX_KEPT:
             texts = {name: str(value) for name, value in facts.items()}
             self.findings.append(Finding(code, severity, subject, reason, texts))
+
+    def notice(self, code: str, subject: str) -> None:
+        """Note what a package does not show although nothing is wrong with it; the exit code stays as it is."""
+        if len(self.notices) < MAX_KEPT:
+            self.notices.append(Finding(code, Severity.NOTE, subject))
 
     def refused(self, code: str, subject: str, error: RefusedError) -> None:
         """Note what a reader refused."""

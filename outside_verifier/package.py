@@ -18,6 +18,7 @@ from .check_items import check_items
 from .check_keys import check_keys, read_own_keys
 from .check_log import check_anchor, check_head
 from .check_roots import about_roots, believed, check_newest
+from .check_seals import check_seals
 from .check_signed import check_signed
 from .check_time import check_time
 from .examination import Examination
@@ -66,6 +67,7 @@ def verify_package(
     check_time(exam, trust)
     # Is the footage theirs, and is all of it here and nothing besides?
     check_items(exam, trust)
+    check_seals(exam, trust)
     check_blobs(exam)
     check_belongs(exam, trust)
     # What a site may add to SHA-256 and Ed25519.

@@ -33,6 +33,7 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
         yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
         if item["pulled_at"]:
             yield safe(_when(item, language))
+    yield from _sealed(result, language)
     about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
     if "id" in result.about:
         yield safe(say(TEXTS, "package", language, **about))
@@ -63,6 +64,8 @@ def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
         "checked": result.checked,
         "package": result.about,
         "items": result.items,
+        "notices": [_as_json(notice) for notice in result.notices],
+        "sealed": result.sealed,
         "ed25519": LIBRARY or "own",
         "keys": result.keys,
         "trust": result.about_trust,
@@ -82,6 +85,19 @@ def _when(item: Mapping[str, str], language: str) -> str:
     bounds = "".join("ab"[at] for at, name in enumerate(("not_before", "not_after")) if item[name])
     error = say(TEXTS, "when.error" if item["error_ms"] else "when.no_error", language, **item)
     return say(TEXTS, f"when.{bounds or 'none'}", language, **{**item, "clock": f"{item['clock']}{error}"})
+
+
+def _sealed(result: Result, language: str) -> Iterator[str]:
+    """Yield what the daily seal shows to be complete, and what it does not show yet."""
+    for notice in result.notices:
+        yield safe(f"· {notice.code} {notice.subject}: {CODES[notice.code][language]}")
+    for item in result.items:
+        if "sealed" in item:
+            yield safe(say(TEXTS, "sealed.item", language, **item))
+    for told in result.sealed:
+        yield safe(say(TEXTS, "sealed.none" if told["count"] == "0" else "sealed.recorder", language, **told))
+    if "mirrors" in result.about:
+        yield safe(say(TEXTS, "mirrors", language, **result.about))
 
 
 def _limits(result: Result, language: str) -> list[str]:

@@ -17,6 +17,7 @@ from .strict import RefusedError, base64_bytes
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}"
 _WITNESS = re.compile(rf"witness ({_NAME}) ([^+\s]+)\+([0-9a-f]{{8}})\+([A-Za-z0-9+/=]+)( \S+)?")
+_VKEY = re.compile(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 _GROUP = re.compile(rf"group ({_NAME}) ([1-9][0-9]{{0,3}})((?: {_NAME})+)")
 _QUORUM = re.compile(rf"quorum ({_NAME})")
 _MAX_BYTES = 64 * 1024
@@ -87,7 +88,7 @@ def parse_policy(text: str) -> Policy:
     for line in lines[1:]:
         witness, group = _WITNESS.fullmatch(line), _GROUP.fullmatch(line)
         if witness is not None and not groups:
-            name, signer = witness[1], _signer(witness)
+            name, signer = witness[1], _signer(*witness.groups()[1:4])
             if name in {"none", *witnesses} or signer.key in {each.key for each in witnesses.values()}:
                 raise RefusedError("policy")
             witnesses[name], urls[name] = signer, witness[5] or ""
@@ -106,12 +107,20 @@ def parse_policy(text: str) -> Policy:
     return Policy(witnesses, groups, quorum[1], urls)
 
 
-def _signer(match: re.Match[str]) -> Signer:
-    material = base64_bytes(match[4])
+def signer_of(vkey: str) -> Signer:
+    """Return a cosigner (a witness or a mirror) by its C2SP vkey of type 0x04."""
+    match = _VKEY.fullmatch(vkey)
+    if match is None:
+        raise RefusedError("policy")
+    return _signer(*match.groups())
+
+
+def _signer(name: str, hint: str, encoded: str) -> Signer:
+    material = base64_bytes(encoded)
     if not material or material[0] != WITNESS:
         raise RefusedError("policy")
     key = Key(material[1:])
-    signer = Signer(match[2], WITNESS, key)
-    if not key.is_ed25519 or signer.hint.hex() != match[3]:
+    signer = Signer(name, WITNESS, key)
+    if not key.is_ed25519 or signer.hint.hex() != hint:
         raise RefusedError("policy")
     return signer

@@ -197,6 +197,30 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "以事件为准；要一份新的",
         "fix_en": "believe the events; ask for another copy",
     },
+    "PKG-051": {
+        "zh": "给出的事件不是封存时的全部：有条目或条目的最后事件被略去",
+        "en": "what is shown is not all that was sealed: an item, or the last events about one, were left out",
+        "fix_zh": "向出具单位要完整的；说不清的，请向日志的镜像方查问",
+        "fix_en": "ask whoever made it for all of it, and a mirror of the log if they cannot say why",
+    },
+    "PKG-052": {
+        "zh": "封存索引的证明不成立，或所夹的两个条目并不相邻",
+        "en": "a proof about the sealed index does not hold, or its neighbours are none",
+        "fix_zh": "不采信其“有”或“没有”的说法；向出具单位要一份新的",
+        "fix_en": "believe neither what it says is there nor what is not; ask whoever made it for another copy",
+    },
+    "PKG-053": {
+        "zh": "尚未被每日封存覆盖：不能证明此后没有略去这一条目的事件",
+        "en": "no daily seal covers it yet, so the last events about it could have been left out",
+        "fix_zh": "封存之后（通常一天内）再要一份",
+        "fix_en": "ask for another copy after the next seal, usually within a day",
+    },
+    "PKG-054": {
+        "zh": "可信文件中的镜像方尚未确认这次封存，或其签名不对",
+        "en": "no mirror that the trust file names has confirmed the seal yet, or its signature is wrong",
+        "fix_zh": "请镜像方核对后，带上它的确认再出具一份",
+        "fix_en": "have a mirror check the log, and ask for another copy with its word",
+    },
     "PKG-060": {
         "zh": "时间戳读不出，或机构拒绝加盖",
         "en": "the bytes are no granted RFC 3161 time stamp",
@@ -257,6 +281,20 @@ REASONS: dict[str, tuple[str, str]] = {
     "form": ("{what} 的写法不对：{text}", "{what} is not of its form: {text}"),
     "instant": ("不是规定的时间：{text}", "not an instant as specified: {text}"),
     "version": ("不认识的版本：{found}", "an unknown version: {found}"),
+    "seal.form": ("不是规定的封存事件", "not a sealing event as specified"),
+    "seal.run": ("索引里没有这样一段", "the index has no such run of leaves"),
+    "seal.sorted": ("条目没有排好序", "the leaves are not sorted"),
+    "seal.bracket": ("没有给出前后相邻的条目", "the leaf before or the leaf after is not shown"),
+    "seal.other": ("证明的是别的条目", "it is about another item"),
+    "seal.none": ("证据包里没有第 {index} 条封存事件", "there is no sealing event at {index} in the package"),
+    "seal.chains": (
+        "第 {size} 条之前的事件与 {day} 的封存不符",
+        "the events before entry {size} are not those sealed on {day}",
+    ),
+    "seal.absent": (
+        "{day} 封存（第 {size} 条之前）的索引里没有它",
+        "the index sealed on {day} (before entry {size}) does not have it",
+    ),
     "json.object": ("不是 JSON 对象", "not a JSON object"),
     "json.malformed": ("不是合格的 JSON", "not JSON"),
     "json.canonical": ("不是 RFC 8785 的写法", "not in the form of RFC 8785"),
@@ -439,6 +477,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "when.error": (" ±{error_ms} 毫秒", " ±{error_ms} ms"),
     "when.no_error": ("，误差不明", ", error unknown"),
+    "sealed.item": (
+        "· {name} [{recorder}]：至第 {sealed} 条为止，日志中关于它的事件都在这里",
+        "· {name} [{recorder}]: all events about it up to entry {sealed} of the log are in here",
+    ),
+    "sealed.recorder": (
+        "· 记录仪 {recorder}：至 {day}（第 {size} 条）日志共有 {count} 个条目，其中 {here} 个在这里",
+        "· recorder {recorder}: up to {day} (entry {size}) the log knows {count} items, of which {here} are in here",
+    ),
+    "sealed.none": (
+        "· 记录仪 {recorder}：至 {day}（第 {size} 条）日志中没有它的任何条目",
+        "· recorder {recorder}: up to {day} (entry {size}) the log knows no item of it",
+    ),
+    "mirrors": ("· 镜像方已逐条重算：{mirrors}", "· recomputed, event by event, by the mirrors: {mirrors}"),
     "more": ("✗ {code} 另有 {count} 处", "✗ {code} {count} more"),
     "rests.own": (
         "依据的是证据包自带的公钥，它们本身不证明任何事：请从别的渠道取得，用 --trust 文件 再核验",

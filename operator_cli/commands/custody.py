@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,23 +12,33 @@ from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import SignatureRejectedError
 from chain_of_custody.signatures import KeyId, public_key_pem
+from evidence_model.findings import Severity, worst_first
+from evidence_model.ids import RecorderId
 from evidence_model.sizes import people_size
 from evidence_store import queries
 from evidence_store.errors import BytesNotArrivedError, RecordingUnknownError
+from evidence_store.housekeeping import ask_for_seal
+from evidence_store.mirror import MirrorKey, mirror_log
 from evidence_store.package_export import export_package
+from evidence_store.package_seals import newest_seal
 from host_io import trust
 from host_io.clock import SystemClock
 from host_io.config import HomeConfig
+from host_io.keys import make_signing_key
 from operator_cli.display import table
-from operator_cli.errors import NotThereError, WrongUsageError
+from operator_cli.errors import NothingRunningError, NotThereError, WaitedTooLongError, WrongUsageError
 from operator_cli.exit_codes import Exit
-from operator_cli.group import PATH, argument, group, option, subcommand
+from operator_cli.group import PATH, RECORDER, argument, group, option, subcommand
 from operator_cli.home_catalogue import home_catalogue
+from operator_cli.home_programs import Program
 from operator_cli.invocation import Invocation
 from operator_cli.people_time import people_time, zone_of
 from operator_cli.progress_line import ProgressLine, copy_progress, duration_text
+from operator_cli.running import look
 
 custody = group("custody")
+_SEAL_SECONDS = 120
+_LOOK_SECONDS = 0.2
 
 
 @subcommand(custody, "log")
@@ -139,12 +150,25 @@ def keys(invocation: Invocation) -> int:
 
 
 @subcommand(custody, "export")
-@option("--recording", "recordings", metavar="ID", multiple=True, required=True)
+@option("--recording", "recordings", metavar="ID", multiple=True)
+@option("--recorder", "recorders", type=RECORDER, metavar="ID", multiple=True)
 @option("--out", type=PATH, metavar="DIR", required=True)
 @option("--recipient", metavar="NAME", default="")
 @option("--basis", metavar="TEXT", default="")
-def export(invocation: Invocation, *, recordings: tuple[str, ...], out: Path, recipient: str, basis: str) -> int:
+@option("--mirrored", type=PATH, metavar="FILE", default=None)
+def export(
+    invocation: Invocation,
+    *,
+    recordings: tuple[str, ...],
+    recorders: tuple[RecorderId, ...],
+    out: Path,
+    recipient: str,
+    basis: str,
+    mirrored: Path | None,
+) -> int:
     """Write an evidence package: 0 it is there, 5 something is not what was signed and nothing was written."""
+    if not recordings and not recorders:
+        raise WrongUsageError(invocation.texts("export.of_nothing"))
     config = _of_a_store(invocation)
     clock = SystemClock()
     line = ProgressLine(invocation, mono=clock.mono)
@@ -157,6 +181,8 @@ def export(invocation: Invocation, *, recordings: tuple[str, ...], out: Path, re
             recipient=recipient,
             basis=basis,
             zone=zone_of(config.zone),
+            recorders=recorders,
+            mirrored=_read(mirrored) if mirrored is not None else None,
             clock=clock,
             progress=lambda done, total: line.say(
                 copy_progress(done, total, seconds=clock.mono() - started, texts=invocation.texts)
@@ -183,11 +209,87 @@ def export(invocation: Invocation, *, recordings: tuple[str, ...], out: Path, re
                 time=duration_text(clock.mono() - started),
             )
         )
+        if result.not_sealed:
+            people.append(invocation.texts("export.not_sealed", count=len(result.not_sealed)))
         people.append(invocation.texts("export.digest", digest=result.manifest_sha256))
     else:
         people.append(invocation.texts("export.refused", count=len(result.findings)))
     invocation.answer(result.as_json(), people)
     return Exit.DONE if result.ok else Exit.DAMAGE
+
+
+@subcommand(custody, "seal")
+def seal(invocation: Invocation) -> int:
+    """Have the running store seal the log now, and wait until that stands in the log."""
+    config = _of_a_store(invocation)
+    if Program.STORE not in look(invocation.paths).programs:
+        raise NothingRunningError(str(invocation.paths.root))
+    clock = SystemClock()
+    centre = trust.read_trust(invocation.paths.trust).centre.id
+    with contextlib.closing(queries.open_catalogue(invocation.paths)) as db:
+        before = newest_seal(db, centre)
+        ask_for_seal(invocation.paths)
+        until = clock.mono() + _SEAL_SECONDS
+        while (sealed := newest_seal(db, centre)) == before:
+            if clock.mono() > until:
+                raise WaitedTooLongError(invocation.texts("seal.waited", seconds=_SEAL_SECONDS))
+            time.sleep(_LOOK_SECONDS)
+        entry = queries.find_event(db, str(sealed[0] if sealed else 0))
+    at = people_time(entry.at, zone_of(config.zone), unknown=invocation.texts("word.unknown"))
+    document = {"id": entry.event_id, **entry.as_json()}
+    invocation.answer(document, [invocation.texts("seal.done", index=entry.index, at=at)])
+    return Exit.DONE
+
+
+@subcommand(custody, "mirror")
+@argument("folder", type=PATH, metavar="DIR")
+@option("--from", "from_", type=PATH, metavar="FOLDER", required=True)
+@option("--trust", "trust_file", type=PATH, metavar="FILE", required=True)
+@option("--key", type=PATH, metavar="FILE", default=None)
+@option("--name", metavar="NAME", default=None)
+def mirror(
+    invocation: Invocation, *, folder: Path, from_: Path, trust_file: Path, key: Path | None, name: str | None
+) -> int:
+    """Copy and recompute a log: 0 all agrees, 1 a fault, 5 altered, lost or contradictory; needs no home."""
+    if (key is None) != (name is None):
+        raise WrongUsageError(invocation.texts("mirror.key_and_name"))
+    known = trust.read_trust(trust_file)
+    mirror_key = MirrorKey(name, make_signing_key(key)) if key is not None and name is not None else None
+    clock = SystemClock()
+    line = ProgressLine(invocation, mono=clock.mono)
+    started = clock.mono()
+    try:
+        result = mirror_log(
+            from_,
+            folder,
+            known,
+            clock=clock,
+            key=mirror_key,
+            progress=lambda done, total: line.say(invocation.texts("mirror.progress", done=done, total=total)),
+        )
+    finally:
+        line.done()
+    people = [
+        f"{'·' if each.severity is Severity.NOTE else '✗'} "
+        f"{invocation.texts.headed(each.subject, invocation.texts.finding(each.code).title)} [{each.code}]"
+        for each in worst_first(result.findings)
+    ]
+    people.append(
+        invocation.texts(
+            "mirror.agrees" if result.exit_code == 0 else "mirror.refused",
+            folder=folder,
+            was=result.was_size,
+            size=result.size,
+            shown=result.shown_size,
+            seals=result.seal_count,
+            time=duration_text(clock.mono() - started),
+        )
+    )
+    vkey = mirror_key.vkey if mirror_key is not None else None
+    if vkey is not None:
+        people.append(invocation.texts("mirror.key", vkey=vkey))
+    invocation.answer({**result.as_json(), "vkey": vkey}, people)
+    return result.exit_code
 
 
 def _say_if_it_is_on_its_way(invocation: Invocation, config: HomeConfig, recordings: Sequence[str]) -> None:

@@ -60,6 +60,8 @@ def make_package(
         assets = [docking.pull(FILM), *(docking.pull(name, name) for name in names)]
         docking.reread(assets[0], FILM)
         docking.says(EventKind.TAGS_SET, assets[:1], tags={"case": "A", "kind": "x"}, source={"id": "somebody"})
+        centre.seal()
+        docking.reread(assets[0], FILM)  # after the seal, and so no business of its
         if witness is not None:
             _cosign(centre, station, witness)
         recordings = [recording_of(each) for each in assets]
@@ -216,7 +218,7 @@ def test_the_page_bounds_the_time_of_events_by_stamps(tmp_path: Path) -> None:
 
 def test_both_pages_have_the_same_commands(package: Path) -> None:
     assert blocks(package, "en") == blocks(package, "zh")
-    assert len(blocks(package, "en")) == 10
+    assert len(blocks(package, "en")) == 11
 
 
 def test_the_page_s_own_way_to_run_all_of_it_works(package: Path, tmp_path: Path) -> None:
@@ -421,6 +423,25 @@ def shorten_consistency(package: Path) -> None:
     path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:-1]))
 
 
+def hide_sealed_event(package: Path) -> None:
+    """Leave out the last event of a source about an item that was sealed, with its proof."""
+    place = event_of(package, "store.received")
+    for path in [*(package / "data/events").glob(f"{place}.*"), package / f"data/proofs/{place}.sigsum"]:
+        path.unlink()
+
+
+def flip_presence(package: Path) -> None:
+    proof = next((package / "data/proofs").glob("presence-*.json"))
+    text = proof.read_text()
+    at = text.index('"proof":["') + 10
+    proof.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+
+
+def seal_by_a_station(package: Path) -> None:
+    for path in (package / "data/events").glob(f"{event_of(package, 'log.sealed')}.*.sig"):
+        path.rename(path.with_name(f"{path.name.split('.')[0]}.{'0' * 64}.sig"))
+
+
 ATTACKS: list[tuple[int, Callable[[Path], None]]] = [
     (1, swap_key),
     (2, flip_film),
@@ -454,6 +475,9 @@ ATTACKS: list[tuple[int, Callable[[Path], None]]] = [
     (8, lose_proof),
     (9, flip_consistency),
     (9, shorten_consistency),
+    (11, hide_sealed_event),
+    (11, flip_presence),
+    (11, seal_by_a_station),
 ]
 
 

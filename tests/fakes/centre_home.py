@@ -5,10 +5,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from chain_of_custody.receipt import VerifiedReceipt, verify_receipt
 from chain_of_custody.refusal import verify_refusal
+from chain_of_custody.sealed_index import Seal
 from chain_of_custody.signatures import Ed25519Signer
 from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
@@ -20,6 +22,7 @@ from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
 from evidence_store.rebuild import open_catalogue_of_log
+from evidence_store.sealing import log_sealed, make_seal
 from evidence_store.sequencer import Sequencer, SequencerParts, Step
 from evidence_store.vault import Adopted, Rejected, Vault
 from host_io import durable
@@ -77,6 +80,7 @@ class Centre:
     book: CentreBook
     vault: Vault
     journal: SignedJournal
+    clock: Clock
 
     def take(self, station: FakeStation, raws: Sequence[bytes], *, times: int = 1) -> Step:
         """Let the station's envelopes arrive."""
@@ -92,6 +96,13 @@ class Centre:
         """Let the vault work until nothing waits, and the sequencer hear of it."""
         results: list[Adopted | Rejected] = [self.vault.adopt(handed) for handed in self.vault.waiting()]
         return self.sequencer.step([], results)
+
+    def seal(self, at: datetime | None = None) -> Seal:
+        """Let the log be sealed as it is now, as once a day."""
+        sealing = make_seal(self.catalogue.db, now=at or self.clock.now())
+        self.sequencer.say(log_sealed(sealing, self.sequencer.trusted.centre.id))
+        self.sequencer.step([])
+        return sealing.seal
 
     def do_chores(self) -> None:
         """Group recordings, read listings."""
@@ -130,7 +141,7 @@ def centre_at(paths: HomePaths, trust: Trust, *, clock: Clock | None = None) -> 
         )
         sequencer = Sequencer(parts, trust)
         sequencer.open()
-        yield Centre(paths, sequencer, ledger, catalogue, book, vault, journal)
+        yield Centre(paths, sequencer, ledger, catalogue, book, vault, journal, clock)
 
 
 def receipts_of(step: Step, station: FakeStation) -> dict[bytes, VerifiedReceipt]:

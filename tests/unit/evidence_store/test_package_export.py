@@ -22,7 +22,7 @@ from chain_of_custody.signatures import Ed25519Signer, Ed25519Verifier
 from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.errors import EvidockError
 from evidence_model.events import EventKind
-from evidence_model.ids import AssetId
+from evidence_model.ids import AssetId, RecorderId
 from evidence_model.messages import BlobRole
 from evidence_store import queries
 from evidence_store.bag import bag_in_work
@@ -31,6 +31,8 @@ from evidence_store.errors import (
     HeadUnwitnessedError,
     KeysDifferError,
     LogHalfWayError,
+    MirroredUnfitError,
+    NotSealedError,
     PackageInWorkError,
     PackageMediumError,
     PackagePlaceError,
@@ -44,7 +46,10 @@ from evidence_store.log_reader import LogReader
 from evidence_store.package_export import PackageResult, export_package
 from host_io import durable
 from host_io.config import HomePaths
-from host_io.trust import centre_key_path, station_witness
+from host_io.trust import centre_key_path, station_witness, trust_bytes
+from outside_verifier.findings import Result
+from outside_verifier.package import verify_package
+from outside_verifier.trust import parse_trust
 from tests.fakes.centre_home import CENTRE, LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.small_disk import small_disk
@@ -652,3 +657,86 @@ def test_a_disk_that_fills_meanwhile_leaves_nothing(centre: Centre, film: AssetI
     assert not list(small.glob("*out*"))
     (small / "filler").unlink()
     assert export(centre, small / "out", film).ok
+
+
+# What the daily seal shows --------------------------------------------------------------------------------------------
+
+
+def verified(package: Path, centre: Centre) -> Result:
+    return verify_package(str(package), parse_trust(trust_bytes(centre.sequencer.trusted)))
+
+
+def test_a_sealed_item_is_shown_with_all_its_events_and_one_after_the_seal_is_said_to_be_not_sealed(
+    centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
+) -> None:
+    first = docking.pull(OTHER, path=b"DCIM/0002.MP4")
+    result = export(centre, tmp_path / "before", film)
+    assert (result.ok, result.not_sealed) == (True, (film,))
+    assert not list((tmp_path / "before" / "data" / "proofs").glob("*.json"))
+    assert {each.code for each in verified(tmp_path / "before", centre).notices} == {"PKG-053"}
+    size = centre.seal().size
+    later = docking.pull(b"later", path=b"DCIM/0003.MP4")
+    result = export_package(
+        centre.paths, recordings=[recording_of(each) for each in (film, first, later)], out=tmp_path / "out"
+    )
+    assert (result.ok, result.not_sealed) == (True, (later,))
+    names = {path.name for path in (tmp_path / "out" / "data" / "proofs").glob("*.json")}
+    assert names == {f"presence-{film}.json", f"presence-{first}.json", "recorder-rec-1.json"}
+    found = verified(tmp_path / "out", centre)
+    assert (found.findings, found.exit_code) == ([], 0)
+    assert {item["id"]: item.get("sealed") for item in found.items} == {film: str(size), first: str(size), later: None}
+    assert [(each["recorder"], each["count"], each["here"]) for each in found.sealed] == [("rec-1", "2", "2")]
+    assert [each.subject for each in found.notices] == [later]
+
+
+def test_a_seal_that_is_older_than_all_of_it_is_not_in_the_package(
+    centre: Centre, station: FakeStation, tmp_path: Path
+) -> None:
+    centre.seal()  # as at the first start of a store
+    film = Docking(centre, station).pull(FILM)
+    assert export(centre, tmp_path / "out", film).not_sealed == (film,)
+    assert "log.sealed" not in kinds(tmp_path / "out")
+    found = verified(tmp_path / "out", centre)
+    assert (found.findings, found.exit_code, found.sealed) == ([], 0, [])
+
+
+def test_that_nothing_is_known_of_a_recorder_is_a_package_of_its_own(
+    centre: Centre, film: AssetId, tmp_path: Path
+) -> None:
+    assert film
+    nobody = RecorderId("cam-nobody-has")
+    with pytest.raises(NotSealedError):
+        export_package(centre.paths, recordings=[], recorders=[nobody], out=tmp_path / "out")
+    centre.seal()
+    result = export_package(centre.paths, recordings=[], recorders=[nobody, RecorderId("rec-1")], out=tmp_path / "out")
+    assert (result.ok, result.item_count) == (True, 0)
+    found = verified(tmp_path / "out", centre)
+    assert (found.findings, found.exit_code) == ([], 0)
+    assert [(each["recorder"], each["count"]) for each in found.sealed] == [("cam-nobody-has", "0"), ("rec-1", "1")]
+
+
+def test_a_seal_that_the_catalogue_does_not_bear_out_stops_the_package(
+    centre: Centre, film: AssetId, tmp_path: Path
+) -> None:
+    centre.seal()
+    centre.catalogue.db.execute("delete from pulled_from")
+    result = export(centre, tmp_path / "out", film)
+    assert [each.code for each in result.findings] == ["STO-121"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mirrors_word_goes_into_the_package_if_it_is_about_this_log(
+    centre: Centre, docking: Docking, film: AssetId, tmp_path: Path
+) -> None:
+    older = (centre.paths.log / "checkpoint").read_bytes()
+    newest = [older]
+    docking.pull(OTHER, path=b"DCIM/0002.MP4")
+    newest.append((centre.paths.log / "checkpoint").read_bytes())
+    for number, note in enumerate(newest):
+        out = tmp_path / str(number)
+        assert export_package(centre.paths, recordings=[recording_of(film)], out=out, mirrored=note).ok
+        assert (out / "data" / "proofs" / "checkpoint-mirrored").read_bytes() == note
+        assert verified(out, centre).exit_code == 0
+    for wrong in (b"", b"x" + older, older.replace(b"\n", b"\n9", 1)):
+        with pytest.raises(MirroredUnfitError):
+            export_package(centre.paths, recordings=[recording_of(film)], out=tmp_path / "no", mirrored=wrong)

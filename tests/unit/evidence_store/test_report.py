@@ -420,9 +420,9 @@ def test_every_word_of_ours_can_be_drawn() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_claims_commands_and_limits_are_those_of_the_page(language: str) -> None:
     page = report_words(language).page
-    assert len(page.steps) == 10
+    assert len(page.steps) == 11
     assert len(page.claims) >= 8
     assert len(page.limits) >= 9
     named = {step for *_, steps in page.claims for _, text in steps for step in re.findall(r"\d+", text)}
-    assert named == {str(number) for number in range(1, 11)}
+    assert named == {str(number) for number in range(1, 12)}
     assert all(limit[0][0] == "strong" for limit in page.limits)

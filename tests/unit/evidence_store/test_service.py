@@ -180,8 +180,11 @@ def keeper_of(centre: Centre, clock: ManualClock, results: list[Reconciliation])
         ledger=centre.ledger,
         uploads=Uploads(centre.vault, clock),
         clock=clock,
+        centre=centre.sequencer.trusted.centre.id,
         applied_size=lambda: centre.sequencer.applied_size,
+        seal_every=timedelta(),
         on_reconciled=results.append,
+        on_sealed=lambda _: None,
         on_finding=findings.append,
     )
 
