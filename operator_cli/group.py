@@ -225,13 +225,22 @@ def command(name: str) -> Callable[[Callback], click.Command]:
     return decorate
 
 
-def group(name: str) -> click.Group:
-    """Make a command of several, to which `subcommand` adds."""
+def group(name: str, *, bare: Callable[[Invocation], int] | None = None) -> click.Group:
+    """Make a command of several, to which `subcommand` adds; `bare` is done if none of them is named."""
 
-    @click.group(name, cls=TextGroup, add_help_option=False, no_args_is_help=True)
+    @click.group(
+        name,
+        cls=TextGroup,
+        add_help_option=False,
+        no_args_is_help=bare is None,
+        invoke_without_command=bare is not None,
+    )
     @common_options
-    def made() -> None:
-        """Say nothing of its own."""
+    @click.pass_context
+    def made(context: click.Context) -> int | None:
+        invocation = context.find_object(Invocation)
+        is_bare = bare is not None and invocation is not None and context.invoked_subcommand is None
+        return bare(invocation) if is_bare and bare is not None and invocation is not None else None
 
     return made
 

@@ -10,7 +10,6 @@ import click
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import SignatureRejectedError
-from chain_of_custody.signatures import KeyId, public_key_pem
 from evidence_model.sizes import people_size
 from evidence_store import queries
 from evidence_store.errors import BytesNotArrivedError, RecordingUnknownError
@@ -18,6 +17,7 @@ from evidence_store.package_export import export_package
 from host_io import trust
 from host_io.clock import SystemClock
 from host_io.config import HomeConfig
+from operator_cli.commands.custody_keys import keys
 from operator_cli.display import table
 from operator_cli.errors import NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit
@@ -28,6 +28,7 @@ from operator_cli.people_time import people_time, zone_of
 from operator_cli.progress_line import ProgressLine, copy_progress, duration_text
 
 custody = group("custody")
+custody.add_command(keys)
 
 
 @subcommand(custody, "log")
@@ -109,32 +110,6 @@ def checkpoint(invocation: Invocation) -> int:
         "file": str(path),
     }
     invocation.answer(document, note.decode("utf-8").splitlines())
-    return Exit.DONE
-
-
-@subcommand(custody, "keys")
-def keys(invocation: Invocation) -> int:
-    """List the public keys that this home trusts, for an outsider to compare."""
-    invocation.config()
-    known = trust.read_trust(invocation.paths.trust)
-    rows = [
-        *(("log", str(known.site), log.key) for log in known.logs),
-        *((source.role.value, str(source.id), source.key) for source in known.sources),
-    ]
-    document = [
-        {
-            "id": str(KeyId.of(key)),
-            "role": role,
-            "source": source,
-            "public_key": key.hex(),
-            "pem": public_key_pem(key).decode("ascii"),
-        }
-        for role, source, key in rows
-    ]
-    people = table(
-        [(invocation.texts(f"custody.role_{role}"), source, str(KeyId.of(key))) for role, source, key in rows]
-    )
-    invocation.answer(document, people)
     return Exit.DONE
 
 
