@@ -169,6 +169,16 @@ def test_two_of_three_roots_are_needed(
     assert codes(verify(story, tmp_path / "bag", first)) == (set() if is_enough else {"PKG-013"})
 
 
+def test_a_document_that_its_own_roots_did_not_sign_is_not_followed(story: EvidenceStory, tmp_path: Path) -> None:
+    """Else a mistyped key would lock everybody out, and a first document would need nobody at all."""
+    first = story.trust
+    story.change_trust(ROOT, roots=TWO_OF_THREE)
+    assert codes(verify(story, tmp_path / "second", first)) == {"PKG-013"}
+    story = EvidenceStory(FILES)
+    story.roots = [sign_root(story.trust, [A])]
+    assert codes(verify(story, tmp_path / "first", None)) == {"PKG-013"}
+
+
 def test_43_a_station_that_the_centre_enrolled_alone_is_nobody(story: EvidenceStory, tmp_path: Path) -> None:
     """The centre has its key, the log's key and every file, but not the roots'."""
     first = story.trust
