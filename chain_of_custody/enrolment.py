@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from chain_of_custody.errors import PossessionUnprovedError, TrustRejectedError
-from chain_of_custody.signatures import Signer, verifier_for
+from chain_of_custody.signatures import SM2_KEY_BYTES, Signer, verifier_for
 from chain_of_custody.strict_text import decode_hex
 from chain_of_custody.trust_document import possession_message, prove_possession
 from evidence_model.canonical import canonical_bytes, parse_strict
@@ -17,7 +17,9 @@ from evidence_model.ids import SourceId, source_id
 
 _TYPE = "evidock enrolment request"
 _VERSION = "1"
-_MEMBERS = frozenset({"id", "key", "possession", "site", "type", "version", "witness_key", "witness_possession"})
+_MEMBERS = frozenset(
+    {"id", "key", "possession", "site", "sm2", "type", "version"} | {"witness_key", "witness_possession"}
+)
 _SIGNATURE_BYTES = 64
 _MAX_BYTES = 4096
 _GROUPS, _DIGITS = 10, 4
@@ -32,16 +34,18 @@ class Enrolment:
     key: bytes
     possession: bytes
     witness_key: bytes
+    sm2: bytes | None
 
 
-def make_enrolment(site: SourceId, name: SourceId, signer: Signer, witness: Signer) -> bytes:
-    """Return the request of a station for its event key and its witness key."""
+def make_enrolment(site: SourceId, name: SourceId, signer: Signer, witness: Signer, sm2: bytes | None = None) -> bytes:
+    """Return the request of a station for its event key, its witness key, and its SM2 key if it has one."""
     return canonical_bytes(
         {
             "id": name,
             "key": signer.public_key.hex(),
             "possession": prove_possession(site, name, signer).hex(),
             "site": site,
+            "sm2": None if sm2 is None else sm2.hex(),
             "type": _TYPE,
             "version": _VERSION,
             "witness_key": witness.public_key.hex(),
@@ -66,6 +70,8 @@ def read_enrolment(raw: bytes) -> Enrolment:
             for member in ("possession", "witness_possession")
         ]
         verifiers = [verifier_for(key) for key in keys]
+        sm2 = document.get("sm2")
+        point = None if sm2 is None else decode_hex(sm2, size_bytes=SM2_KEY_BYTES)
     except RefusedError as error:
         raise TrustRejectedError(f"this is no enrolment request: {error}"[:300]) from error
     if set(document) != _MEMBERS or (document["type"], document["version"]) != (_TYPE, _VERSION):
@@ -73,7 +79,7 @@ def read_enrolment(raw: bytes) -> Enrolment:
     for verifier, proof in zip(verifiers, proofs, strict=True):
         if not verifier.verify(possession_message(site, name, verifier.public_key), proof):
             raise PossessionUnprovedError(f"a key of {name} did not sign that it wants to be {name}'s")
-    return Enrolment(site=site, id=name, key=keys[0], possession=proofs[0], witness_key=keys[1])
+    return Enrolment(site=site, id=name, key=keys[0], possession=proofs[0], witness_key=keys[1], sm2=point)
 
 
 def fingerprint(data: bytes) -> str:

@@ -46,6 +46,7 @@ def enrol(trust: Trust, request: Enrolment, texts: Texts, *, replaces: bool) -> 
         role=SourceRole.STATION,
         key=request.key,
         possession=request.possession,
+        sm2=request.sm2,
         start=trust.since,
     )
     kept = tuple(replace(each, until=trust.since) if each is old else each for each in trust.sources)

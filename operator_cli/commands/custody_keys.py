@@ -14,6 +14,7 @@ from chain_of_custody.trust_entries import PersonRole, TrustedLog, TrustedSource
 from chain_of_custody.witness_policy import WitnessPolicy, parse_policy
 from host_io import durable, trust
 from host_io import keys as key_files
+from host_io.sm2 import sm2_key_path, sm2_point
 from host_io.trust import Trust
 from operator_cli import trust_proposals as proposals
 from operator_cli.display import table
@@ -85,11 +86,13 @@ def request(invocation: Invocation, *, out: Path) -> int:
     if not config.role.pulls:
         raise WrongUsageError(invocation.texts("witness.no_station"))
     station = config.station.id
+    sm2 = sm2_key_path(paths, station)
     raw = make_enrolment(
         config.site,
         station,
         key_files.read_signing_key(trust.station_key_path(paths, station)),
         key_files.read_signing_key(trust.witness_key_path(paths, station)),
+        sm2_point(sm2) if sm2.exists() else None,
     )
     durable.write_file(out, raw, mode=0o644)
     document = {"file": str(out), "station": station, "fingerprint": fingerprint(raw)}

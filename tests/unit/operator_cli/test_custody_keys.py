@@ -8,10 +8,9 @@ import pytest
 from chain_of_custody.enrolment import fingerprint
 from chain_of_custody.trust_entries import Standing
 from host_io.config import HomePaths
+from host_io.sm2 import make_sm2_key
 from host_io.trust import check_home_roots, publish_root, read_trust
 from tests.unit.operator_cli.cli import Called, evidock
-
-CERTIFICATE = "authority.pem"
 
 
 @pytest.fixture
@@ -84,6 +83,12 @@ def test_a_station_is_enrolled_after_two_people_compared_what_both_screens_show(
     assert len(check_home_roots(HomePaths(centre), known)) == 2
     assert keys(centre, "publish", draft).code == 0  # once more changes nothing
     assert read_trust(centre / "trust.json") == known
+
+
+def test_a_station_s_sm2_key_is_enrolled_with_it(centre: Path, station: Path) -> None:
+    point = make_sm2_key(station / "keys" / "station-st-1.sm2")
+    enrolled(centre, station)
+    assert read_trust(centre / "trust.json").stations[0].sm2 == point
 
 
 @pytest.mark.parametrize("altered", ["key", "witness_key", "possession", "id"])
