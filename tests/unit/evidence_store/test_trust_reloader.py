@@ -8,8 +8,11 @@ import pytest
 
 from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.trust_entries import PersonRole, SourceRole, TrustedLog, TrustedPerson
+from evidence_model.findings import Severity
 from evidence_model.ids import SourceId
 from evidence_model.topics import Channel, station_topic
+from evidence_store.errors import TrustSetBackError
+from evidence_store.fsck import verify_home
 from evidence_store.trust_reloader import TrustReloader
 from host_io.trust import Trust, trust_bytes
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
@@ -154,3 +157,21 @@ def test_a_trust_file_that_is_lost_or_damaged_is_told_once_and_the_known_keys_go
     put_trust(centre.paths, TRUST)
     TrustReloader(centre.paths, centre.sequencer, centre.book)  # mended while the store was stopped
     assert told(centre) == []
+
+
+def test_44_an_old_document_that_comes_back_while_the_store_is_stopped_is_damage(tmp_path: Path) -> None:
+    paths = make_centre_home(tmp_path / "home", STATION)
+    first = paths.trust.read_bytes()
+    with centre_at(paths, FIRST) as centre:
+        reloader = TrustReloader(paths, centre.sequencer, centre.book)
+        put_trust(paths, revoked(2))
+        reloader.look()
+        centre.sequencer.step([])
+        centre.ledger.settle()
+    assert [each.code for each in verify_home(paths) if each.severity is Severity.DAMAGE] == []
+    with centre_at(paths, revoked(2)):
+        pass  # the honest twin: it goes on
+    paths.trust.write_bytes(first)
+    with pytest.raises(TrustSetBackError), centre_at(paths, FIRST):
+        pass
+    assert [each.code for each in verify_home(paths) if each.severity is Severity.DAMAGE] == ["STO-141"]
