@@ -239,8 +239,9 @@ def group(name: str, *, bare: Callable[[Invocation], int] | None = None) -> clic
     @click.pass_context
     def made(context: click.Context) -> int | None:
         invocation = context.find_object(Invocation)
-        is_bare = bare is not None and invocation is not None and context.invoked_subcommand is None
-        return bare(invocation) if is_bare and bare is not None and invocation is not None else None
+        if bare is None or invocation is None or context.invoked_subcommand is not None:
+            return None
+        return bare(invocation)
 
     return made
 
