@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from chain_of_custody.errors import KeyRejectedError, TrustRejectedError
 from chain_of_custody.notes import NoteAlgorithm, parse_vkey
-from chain_of_custody.signatures import ED25519_KEY_BYTES, P256_KEY_BYTES, KeyId, verifier_for
+from chain_of_custody.signatures import ED25519_KEY_BYTES, P256_KEY_BYTES, SM2_KEY_BYTES, KeyId, verifier_for
 from chain_of_custody.strict_text import decode_base64, decode_hex, encode_base64
 from chain_of_custody.witness_policy import NO_WITNESSES, WitnessPolicy, parse_policy
 from evidence_model.canonical import Json, JsonObject, decimal
@@ -22,7 +22,6 @@ _Entry = TypeVar("_Entry")
 _ROOT_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 _PERSON_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ROOT_BYTES = 32
-SM2_KEY_BYTES = 65
 
 
 class SourceRole(Enum):

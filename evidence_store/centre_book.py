@@ -9,9 +9,11 @@ from importlib import resources
 
 from chain_of_custody.envelope import parse_envelope
 from chain_of_custody.event import parse_event
+from evidence_model.events import EventKind
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId
 from evidence_model.instants import Clock, from_unix_ms, unix_ms
+from evidence_store import body_reading as read
 from evidence_store.receive import Examined
 from host_io import sqlite
 from host_io.config import HomePaths
@@ -121,6 +123,12 @@ class CentreBook:
         """Say whether the centre signed an event of this kind about this item, logged or not yet."""
         query = "select 1 from envelope where asset_id = ? and kind = ?"
         return self._db.execute(query, (asset, kind)).fetchone() is not None
+
+    def newest_trust(self) -> int:
+        """Return the number of the newest trust document that the centre said it goes by; 1 if it said nothing."""
+        rows = self._db.execute("select raw from envelope where kind = ?", (EventKind.TRUST_CHANGED.value,))
+        bodies = (parse_event(parse_envelope(row["raw"])).body for row in rows)
+        return max((read.number(body, "number") or 1 for body in bodies), default=1)
 
     def subjects_of(self, kind: str) -> set[bytes]:
         """Return the digests of what the centre signed events of this kind about, logged or not yet."""

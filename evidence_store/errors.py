@@ -231,6 +231,12 @@ class KeysDifferError(UnavailableError):
     code = "STO-092"
 
 
+class TrustSetBackError(DamageError):
+    """The log went by a newer trust document than the home has now: an old one came back."""
+
+    code = "STO-141"
+
+
 class StoreRunningError(ConflictError):
     """Another store works on this home."""
 

@@ -49,6 +49,8 @@ class LogFacts:
     last_seq_of: dict[str, int] = field(default_factory=dict)  # source → its largest number in the log
     misnamed: list[tuple[str, str]] = field(default_factory=list)  # (file name of the envelope, asset id)
     docked: list[tuple[Docked, Shown]] = field(default_factory=list)  # every docking, and what it showed
+    trust_number: int = 1  # of the newest trust document that the centre said it goes by
+    _trusts: list[tuple[frozenset[str], int]] = field(default_factory=list)
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ class LogFacts:
         for each in self._enrolments:
             if each.signers & known:
                 self.enrolled.setdefault((each.role, each.id), set()).add(each.key)
+        self.trust_number = max((number for signers, number in self._trusts if signers & known), default=1)
         self.received = {digest: asset for signers, digest, asset in self._received if signers & known}
 
     def _remember(self, envelope_name: str, raw: bytes) -> None:
@@ -108,6 +111,8 @@ class LogFacts:
                 self.uses.setdefault(blob.digest, []).append(Use(blob.role.value, asset, name))
                 if at is not None:
                     self.announced_at[blob.digest] = min(at, self.announced_at.get(blob.digest, at))
+        if kind == EventKind.TRUST_CHANGED.value:
+            self._trusts.append((signers, read.number(body, "number") or 1))
         key = read.raw_bytes(body, "key")
         if kind == EventKind.KEY_ENROLLED.value and key is not None:
             owner = read.text(body, "role") or "", read.text(body, "id") or ""

@@ -13,6 +13,7 @@ from chain_of_custody.trust_entries import SourceRole
 from evidence_model.errors import EvidockError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
+from evidence_store.errors import TrustSetBackError
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.own_facts import keys_of
 from host_io.config import HomePaths
@@ -115,6 +116,9 @@ class TrustCheck:
         yield from self.findings
         if self.trust is None:
             return
+        if facts.trust_number > self.trust.number:
+            details = {"number": str(self.trust.number), "logged": str(facts.trust_number)}
+            yield Finding(TrustSetBackError.code, Severity.DAMAGE, "trust.json", details)
         yield from self._compare("log", self.trust.site, self.trust.log_key, facts, is_first=len(self.trust.logs) == 1)
         known: set[SourceId] = set()
         for source in self.trust.sources:

@@ -29,7 +29,7 @@ from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
 from evidence_store.cosigning import Ask
-from evidence_store.errors import BlobDamagedError, CentreJournalLostError, VaultReadError
+from evidence_store.errors import BlobDamagedError, CentreJournalLostError, TrustSetBackError, VaultReadError
 from evidence_store.examination import Batch, Examination
 from evidence_store.ledger import Ledger
 from evidence_store.log_reader import LogReader
@@ -96,7 +96,10 @@ class Sequencer:
 
         Raises:
             CentreJournalLostError: the centre's own journal is behind what it said in the log.
+            TrustSetBackError: an older trust document came back; what was revoked meanwhile would count again.
         """
+        if (newest := self._parts.book.newest_trust()) > self._trust.number:
+            raise TrustSetBackError(f"trust.json is number {self._trust.number}; the log went by {newest} already")
         self._catch_up()
         self._check_own_chain()
         self._note_own_late()

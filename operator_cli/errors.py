@@ -15,6 +15,18 @@ class WrongUsageError(UsageError):
     code = "CLI-001"
 
 
+class ProposalError(UsageError):
+    """What is proposed for the trust document makes no sense, or is not what people would have meant."""
+
+    code = "CLI-192"
+
+
+class RootsMissingError(RefusedError):
+    """Too few root holders have signed a draft that is to be published."""
+
+    code = "CLI-193"
+
+
 class NotThereError(UsageError):
     """A path or an id that the user named does not exist."""
 

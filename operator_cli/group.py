@@ -225,13 +225,23 @@ def command(name: str) -> Callable[[Callback], click.Command]:
     return decorate
 
 
-def group(name: str) -> click.Group:
-    """Make a command of several, to which `subcommand` adds."""
+def group(name: str, *, bare: Callable[[Invocation], int] | None = None) -> click.Group:
+    """Make a command of several, to which `subcommand` adds; `bare` is done if none of them is named."""
 
-    @click.group(name, cls=TextGroup, add_help_option=False, no_args_is_help=True)
+    @click.group(
+        name,
+        cls=TextGroup,
+        add_help_option=False,
+        no_args_is_help=bare is None,
+        invoke_without_command=bare is not None,
+    )
     @common_options
-    def made() -> None:
-        """Say nothing of its own."""
+    @click.pass_context
+    def made(context: click.Context) -> int | None:
+        invocation = context.find_object(Invocation)
+        if bare is None or invocation is None or context.invoked_subcommand is not None:
+            return None
+        return bare(invocation)
 
     return made
 

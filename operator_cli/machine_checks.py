@@ -211,7 +211,12 @@ def _trust(paths: HomePaths) -> Check:
     try:
         known = trust.read_trust(paths.trust)
     except EvidockError as error:
-        return Check(id="trust", verdict=CheckVerdict.FAIL, found=str(error), fix=f"cp CENTRE/trust.json {paths.trust}")
+        return Check(
+            id="trust",
+            verdict=CheckVerdict.FAIL,
+            found=str(error),
+            fix=f"cp -r CENTRE/trust.json CENTRE/trust {paths.root}",
+        )
     return Check(id="trust", verdict=CheckVerdict.OK, found=f"{known.site}: {known.centre.id} + {len(known.stations)}")
 
 

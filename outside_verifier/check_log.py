@@ -23,6 +23,8 @@ def check_head(exam: Examination, trust: Trust) -> None:
     exam.head = head
     exam.result.about.update(origin=head.origin, size=str(head.size))
     _check_witnesses(exam, note, head, trust)
+    if len(trust.logs) > 1:
+        exam.result.add("PKG-033", HEAD, "head.handed", severity=Severity.UNCHECKED, count=len(trust.logs))
     if exam.signed is not None:
         said = exam.signed["head"]
         if (said["origin"], said["size"], said["root"]) != (head.origin, str(head.size), head.root.hex()):

@@ -11,7 +11,6 @@ import click
 from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import SignatureRejectedError
-from chain_of_custody.signatures import KeyId, public_key_pem
 from evidence_model.findings import Severity, worst_first
 from evidence_model.ids import RecorderId
 from evidence_model.sizes import people_size
@@ -25,6 +24,7 @@ from host_io import trust
 from host_io.clock import SystemClock
 from host_io.config import HomeConfig
 from host_io.keys import make_signing_key
+from operator_cli.commands.custody_keys import keys
 from operator_cli.display import table
 from operator_cli.errors import NothingRunningError, NotThereError, WaitedTooLongError, WrongUsageError
 from operator_cli.exit_codes import Exit
@@ -39,6 +39,7 @@ from operator_cli.running import look
 custody = group("custody")
 _SEAL_SECONDS = 120
 _LOOK_SECONDS = 0.2
+custody.add_command(keys)
 
 
 @subcommand(custody, "log")
@@ -120,32 +121,6 @@ def checkpoint(invocation: Invocation) -> int:
         "file": str(path),
     }
     invocation.answer(document, note.decode("utf-8").splitlines())
-    return Exit.DONE
-
-
-@subcommand(custody, "keys")
-def keys(invocation: Invocation) -> int:
-    """List the public keys that this home trusts, for an outsider to compare."""
-    invocation.config()
-    known = trust.read_trust(invocation.paths.trust)
-    rows = [
-        *(("log", str(known.site), log.key) for log in known.logs),
-        *((source.role.value, str(source.id), source.key) for source in known.sources),
-    ]
-    document = [
-        {
-            "id": str(KeyId.of(key)),
-            "role": role,
-            "source": source,
-            "public_key": key.hex(),
-            "pem": public_key_pem(key).decode("ascii"),
-        }
-        for role, source, key in rows
-    ]
-    people = table(
-        [(invocation.texts(f"custody.role_{role}"), source, str(KeyId.of(key))) for role, source, key in rows]
-    )
-    invocation.answer(document, people)
     return Exit.DONE
 
 

@@ -101,6 +101,8 @@ def why_not(words: str, *, whole: bool) -> str:
         context = evidock().make_context("evidock", arguments, obj=invocation)
         while isinstance(context.command, click.Group):
             rest = [*context._protected_args, *context.args]
+            if not rest and context.command.invoke_without_command:
+                return ""  # `evidock custody keys` does something by itself
             name, command, rest = context.command.resolve_command(context, rest)
             assert name is not None
             assert command is not None
@@ -128,6 +130,8 @@ def test_the_search_for_command_lines_finds_wrong_ones() -> None:
     assert why_not("init --role king", whole=True)
     assert why_not("recordings note", whole=True)
     assert why_not("recordings note", whole=False) == ""
+    assert why_not("custody keys", whole=True) == ""
+    assert why_not("custody", whole=True)
 
 
 # ------------------------------------------------------------------------------------------------ the shelf

@@ -75,6 +75,7 @@ KINDS: dict[str, tuple[Place, str]] = {
     "checkpoint": (lambda home: iter([home.log / "checkpoint"]), "STO-063"),
     "signed": (lambda home: iter([home.log / "signed"]), "STO-007"),
     "trust": (lambda home: iter([home.trust]), ""),
+    "root": (lambda home: home.trust_roots.iterdir(), "HOST-043"),
     "key": (lambda home: home.keys.glob("*.key"), "STO-0"),
     "spool file": (lambda home: (home.spool / "footage").iterdir(), "STO-069"),
 }

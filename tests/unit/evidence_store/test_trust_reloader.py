@@ -8,7 +8,11 @@ import pytest
 
 from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.trust_entries import PersonRole, SourceRole, TrustedLog, TrustedPerson
+from evidence_model.findings import Severity
 from evidence_model.ids import SourceId
+from evidence_model.topics import Channel, station_topic
+from evidence_store.errors import TrustSetBackError
+from evidence_store.fsck import verify_home
 from evidence_store.trust_reloader import TrustReloader
 from host_io.trust import Trust, trust_bytes
 from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, refusals_of, trust_of
@@ -58,37 +62,32 @@ def test_a_new_station_is_trusted_at_once_and_the_log_knows_by_which_document(
     assert said(centre)[-2:] == [("key.enrolled", f"key/{station.signer.key_id}"), ("trust.changed", "trust/2")]
 
 
+def revoked(until: int) -> Trust:
+    """Return the document in which the station's key counts before a place alone."""
+    closed = (replace(each, until=until) if each.id == STATION.id else each for each in FIRST.sources)
+    return next_trust(FIRST, sources=tuple(closed), since=until)
+
+
 def test_a_revoked_station_is_refused_at_once_whatever_time_it_claims(centre: Centre, reloader: TrustReloader) -> None:
-    early = [STATION_OF_ITS_OWN.says() for _ in range(2)]
-    assert len(receipts_of(centre.take(STATION_OF_ITS_OWN, early[:1]), STATION_OF_ITS_OWN)) == 1
-    begun = centre.sequencer.begin([(f"evidock/v1/{SITE}", b"")])  # a batch is being looked at meanwhile
+    station = FakeStation()
+    first, second = station.says(), station.says()  # both say the same hour, long before the revocation
+    assert len(receipts_of(centre.take(station, [first]), station)) == 1
     size = centre.ledger.size
-    closed = [replace(each, until=size) if each.id == STATION.id else each for each in FIRST.sources]
-    put_trust(centre.paths, next_trust(FIRST, sources=tuple(closed), since=size))
+    put_trust(centre.paths, revoked(size))
     reloader.look()
-    centre.sequencer.finish(begun)
-    step = centre.take(STATION_OF_ITS_OWN, early[1:])
-    assert [code for _, code, _ in refusals_of(step)] == ["STO-140"]
+    assert [code for _, code, _ in refusals_of(centre.take(station, [second]))] == ["STO-140"]
     assert said(centre)[-2:] == [("key.revoked", f"key/{STATION.signer.key_id}"), ("trust.changed", "trust/2")]
-    assert [event.view.source.id for event in centre.sequencer._parts.reader.events(size, centre.ledger.size)] == [
-        "centre",
-        "centre",
-    ]
-
-
-STATION_OF_ITS_OWN = FakeStation()
+    logged = centre.sequencer._parts.reader.events(size, centre.ledger.size)
+    assert [event.view.source.id for event in logged] == ["centre", "centre"]
 
 
 def test_what_was_examined_before_the_revocation_is_not_logged_after_it(
     centre: Centre, reloader: TrustReloader
 ) -> None:
     station = FakeStation()
-    from evidence_model.topics import Channel, station_topic  # noqa: PLC0415
-
     topic = station_topic(SITE, station.id, Channel.EVENTS)
     begun = centre.sequencer.begin([(topic, station.wire(station.says()))])
-    closed = [replace(each, until=1) if each.id == STATION.id else each for each in FIRST.sources]
-    put_trust(centre.paths, next_trust(FIRST, sources=tuple(closed), since=1))
+    put_trust(centre.paths, revoked(1))
     reloader.look()
     assert [code for _, code, _ in refusals_of(centre.sequencer.finish(begun))] == ["STO-140"]
 
@@ -158,3 +157,21 @@ def test_a_trust_file_that_is_lost_or_damaged_is_told_once_and_the_known_keys_go
     put_trust(centre.paths, TRUST)
     TrustReloader(centre.paths, centre.sequencer, centre.book)  # mended while the store was stopped
     assert told(centre) == []
+
+
+def test_44_an_old_document_that_comes_back_while_the_store_is_stopped_is_damage(tmp_path: Path) -> None:
+    paths = make_centre_home(tmp_path / "home", STATION)
+    first = paths.trust.read_bytes()
+    with centre_at(paths, FIRST) as centre:
+        reloader = TrustReloader(paths, centre.sequencer, centre.book)
+        put_trust(paths, revoked(2))
+        reloader.look()
+        centre.sequencer.step([])
+        centre.ledger.settle()
+    assert [each.code for each in verify_home(paths) if each.severity is Severity.DAMAGE] == []
+    with centre_at(paths, revoked(2)):
+        pass  # the honest twin: it goes on
+    paths.trust.write_bytes(first)
+    with pytest.raises(TrustSetBackError), centre_at(paths, FIRST):
+        pass
+    assert [each.code for each in verify_home(paths) if each.severity is Severity.DAMAGE] == ["STO-141"]

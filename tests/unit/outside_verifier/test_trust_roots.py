@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chain_of_custody.envelope import parse_envelope
 from chain_of_custody.notes import NoteAlgorithm, NoteKey
-from chain_of_custody.trust_entries import PolicyFrom, RootKey, Roots
+from chain_of_custody.trust_entries import FinalTree, PolicyFrom, RootKey, Roots, TrustedLog
 from chain_of_custody.trust_root import sign_root
 from chain_of_custody.witness_policy import Witness, WitnessPolicy
+from evidence_model.instants import wire_instant
 from host_io.trust import Trust, trust_bytes
 from outside_verifier.package import verify_package
 from outside_verifier.report import lines
 from outside_verifier.roots import read_known
+from tests.fakes import log_on_disc
 from tests.fakes.log_on_disc import test_key as key_of
 from tests.package_story import SITE, EvidenceStory, Original, Speaker
 from tests.trusts import ROOT, next_trust, source
@@ -81,13 +85,19 @@ def test_41_an_event_by_a_revoked_key_counts_if_it_stands_before_the_revocation_
     assert result.exit_code == 5
 
 
-def test_42_an_early_time_does_not_help_the_thief_of_a_revoked_key(story: EvidenceStory, tmp_path: Path) -> None:
-    """All events of these stories claim the very same wall clock time, hours before any revocation."""
+def test_42_an_early_time_does_not_help_the_thief_of_a_revoked_key(
+    story: EvidenceStory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = log_on_disc.START_AT
     close(story, "st-1", until=len(story.log_items))
+    monkeypatch.setattr(log_on_disc, "START_AT", first - timedelta(days=3))
     index = tag(story, "B-1")
-    event = story.log_items[index][1]
-    assert Speaker("st-1").about("tags.set", ("recording/R-1", "ab" * 32), {})[:20] == event[:20]
+    payload = parse_envelope(story.log_items[index][1]).payload
+    assert wire_instant(first - timedelta(days=3))[:10].encode() in payload
     assert codes(verify(story, tmp_path / "bag", story.trust)) == {"PKG-025"}
+    honest = EvidenceStory(FILES)  # a clock that is behind makes nobody a thief
+    tag(honest, "B-1")
+    assert codes(verify(honest, tmp_path / "honest", honest.trust)) == set()
 
 
 def test_an_event_by_a_key_that_was_enrolled_later_does_not_count(story: EvidenceStory, tmp_path: Path) -> None:
@@ -159,6 +169,16 @@ def test_two_of_three_roots_are_needed(
     assert codes(verify(story, tmp_path / "bag", first)) == (set() if is_enough else {"PKG-013"})
 
 
+def test_a_document_that_its_own_roots_did_not_sign_is_not_followed(story: EvidenceStory, tmp_path: Path) -> None:
+    """Else a mistyped key would lock everybody out, and a first document would need nobody at all."""
+    first = story.trust
+    story.change_trust(ROOT, roots=TWO_OF_THREE)
+    assert codes(verify(story, tmp_path / "second", first)) == {"PKG-013"}
+    story = EvidenceStory(FILES)
+    story.roots = [sign_root(story.trust, [A])]
+    assert codes(verify(story, tmp_path / "first", None)) == {"PKG-013"}
+
+
 def test_43_a_station_that_the_centre_enrolled_alone_is_nobody(story: EvidenceStory, tmp_path: Path) -> None:
     """The centre has its key, the log's key and every file, but not the roots'."""
     first = story.trust
@@ -224,6 +244,17 @@ def test_the_trust_file_must_be_what_the_last_root_signed(story: EvidenceStory, 
 
 def test_a_signed_document_serves_the_outsider_as_a_trust_file_does(story: EvidenceStory, tmp_path: Path) -> None:
     assert codes(verify(story, tmp_path / "bag", story.roots[0])) == set()
+
+
+def test_a_log_that_was_handed_over_is_not_called_checked(story: EvidenceStory, tmp_path: Path) -> None:
+    """What it held under its old key might be hidden (attack 60); until that is checked nobody is told that it is."""
+    new = key_of("log anew")
+    logs = (replace(story.trust.logs[0], final=FinalTree(3, bytes(32))), TrustedLog(key=new.public_key, start=3))
+    story.change_trust(logs=logs)
+    story.log = new
+    result = verify(story, tmp_path / "bag", None)
+    assert ("PKG-033", "data/proofs/checkpoint-head") in {(each.code, each.subject) for each in result.findings}
+    assert result.exit_code != 0
 
 
 # ------------------------------------------------------------------------------------------------- witnesses
