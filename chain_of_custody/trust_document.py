@@ -78,6 +78,11 @@ class Trust:
         """Return the digest by which the next document names this one."""
         return sha256(document_bytes(self)).digest()
 
+    @property
+    def centres(self) -> frozenset[SourceId]:
+        """Return the names that the centre ever had."""
+        return frozenset(each.id for each in self.sources if each.role is SourceRole.CENTRE)
+
     def witnesses_at(self, size: int) -> WitnessPolicy:
         """Return the policy for a checkpoint of this size."""
         return next(each.policy for each in reversed(self.policies) if each.start <= size)

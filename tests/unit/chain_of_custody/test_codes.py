@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from chain_of_custody import audit, audit_events, audit_tree, errors, strict_text
+from chain_of_custody import audit, audit_events, audit_tree, breaches, errors, strict_text
 from evidence_model.errors import EvidockError
 from evidence_model.findings import catalogue
 
@@ -18,7 +18,7 @@ ERRORS = {
 }
 FINDINGS = {
     value: name
-    for module in (audit, audit_tree, audit_events)
+    for module in (audit, audit_tree, audit_events, breaches)
     for name, value in vars(module).items()
     if name.isupper() and isinstance(value, str) and value.startswith("COC-")
 }
@@ -34,7 +34,7 @@ def test_no_code_is_used_twice() -> None:
     assert len({each.code for each in classes}) == len(classes)
     names = [
         name
-        for module in (audit, audit_tree, audit_events)
+        for module in (audit, audit_tree, audit_events, breaches)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and value.startswith("COC-")
     ]
