@@ -46,6 +46,8 @@ class Result:
     about: dict[str, str] = field(default_factory=dict)  # what the package says of itself
     about_trust: dict[str, str] = field(default_factory=dict)  # number of the document, and who decides of it
     items: list[dict[str, str]] = field(default_factory=list)
+    decisions: list[dict[str, str]] = field(default_factory=list)  # what people decided, and how well that is proved
+    erased: list[dict[str, str]] = field(default_factory=list)  # proved entries whose bodies were erased by law
     keys: dict[str, str] = field(default_factory=dict)  # whose keys were believed, and their ids
 
     @property

@@ -12,6 +12,8 @@ from .check_bag import check_bytes, check_footage_bytes, check_names
 from .check_belongs import check_belongs, check_blobs
 from .check_chains import check_item_chains, check_source_order
 from .check_contents import check_contents
+from .check_decisions import check_decisions
+from .check_erased import check_erased
 from .check_events import check_events
 from .check_items import check_items
 from .check_keys import check_keys, read_own_keys
@@ -61,6 +63,9 @@ def verify_package(
         check_keys(exam, own)
     check_item_chains(exam)
     check_source_order(exam)
+    # Did people who may decide what was done with it?
+    check_decisions(exam, trust)
+    check_erased(exam, trust)
     # Is the footage theirs, and is all of it here and nothing besides?
     check_items(exam, trust)
     check_blobs(exam)

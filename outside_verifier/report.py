@@ -28,8 +28,7 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
         kept = sum(finding.code == code for finding in result.findings)
         if count > kept:
             yield say(TEXTS, "more", language, code=code, count=count - kept)
-    for item in result.items:
-        yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
+    yield from _shown(result, language)
     about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
     if "id" in result.about:
         yield safe(say(TEXTS, "package", language, **about))
@@ -50,6 +49,16 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
     yield say(TEXTS, f"exit.{result.exit_code}", language)
 
 
+def _shown(result: Result, language: str) -> Iterator[str]:
+    """Yield what is in the package: its items, what people decided about them, what was erased."""
+    for item in result.items:
+        yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
+    for decision in result.decisions:
+        yield safe(say(TEXTS, f"decision.{decision['level']}", language, **decision))
+    for entry in result.erased:
+        yield say(TEXTS, "erased", language, **entry)
+
+
 def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
     """Return what programs read: everything, in both languages."""
     return {
@@ -60,6 +69,8 @@ def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
         "checked": result.checked,
         "package": result.about,
         "items": result.items,
+        "decisions": result.decisions,
+        "erased": result.erased,
         "ed25519": LIBRARY or "own",
         "keys": result.keys,
         "trust": result.about_trust,
