@@ -28,6 +28,8 @@ from evidence_store.errors import (
     TooManyWordsError,
 )
 from evidence_store.package_contents import PackageContents, gather
+from evidence_store.package_decisions import ErasedEvent
+from evidence_store.package_events import PackagedEvent
 from evidence_store.report import render_reports
 from evidence_store.report_data import ReportFacts
 from evidence_store.report_font import find_report_font
@@ -93,12 +95,13 @@ def export_package(
     recipient: str = "",
     basis: str = "",
     zone: tzinfo = UTC,
+    approval: bytes | None = None,
     clock: Clock | None = None,
     progress: SayProgress | None = None,
 ) -> PackageResult:
     """Write the package of some recordings to `out`; after return it is there for good and whole, or not at all.
 
-    The reports in it show instants in `zone`.
+    The reports in it show instants in `zone`. `approval` is the hash of the `access.approved` on which it is made.
 
     Raises:
         UsageError: no such recording, `out` exists or cannot be there, too many words.
@@ -123,7 +126,13 @@ def export_package(
     package_id = event_id(unix_ms=unix_ms(now), random=secrets.token_bytes(10))
     contents, findings = gather(paths, trust, vault, recordings)
     copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
-    _check_room(place, contents, copy_bytes=copy_bytes, key_count=len(trust.sources), root_bytes=sum(map(len, roots)))
+    _check_room(
+        place,
+        contents,
+        copy_bytes=copy_bytes,
+        key_count=len(trust.sources) + len(trust.people),
+        root_bytes=sum(map(len, roots)),
+    )
     on_bytes = _counter(2 * copy_bytes, progress)  # each byte is copied, then read back
     with bag_in_work(place) as bag:
         findings += _copy_all(bag, vault, contents, on_bytes)
@@ -149,6 +158,7 @@ def export_package(
                 created_at=now,
                 recipient=recipient,
                 basis=basis,
+                approval=approval,
                 head=contents.state.head,
                 file_count=figures.file_count,
                 payload_bytes=figures.payload_bytes,
@@ -223,7 +233,9 @@ def _copy_all(bag: Bag, vault: Vault, contents: PackageContents, on_bytes: Calla
 
 def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Sequence[bytes]) -> None:
     note = contents.state.note
-    bag.put("package.json", contents_json(events=[each.index for each in contents.events], items=_entries(contents)))
+    erased = [(each.index, each.hash) for each in contents.erased]
+    events = [each.index for each in contents.events]
+    bag.put("package.json", contents_json(events=events, items=_entries(contents), erased=erased))
     witnesses = trust.witnesses_at(contents.state.head.size)
     for event in contents.events:
         place, envelope = f"events/{event.index}", event.envelope
@@ -232,15 +244,17 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Seque
         bag.put(f"{place}.pae", envelope.pae)
         for signature in envelope.signatures:
             bag.put(f"{place}.{signature.key_id}.sig", signature.signature)
+    entries: list[PackagedEvent | ErasedEvent] = [*contents.events, *contents.erased]
+    for entry in entries:
         proof = sigsum_proof(
             log_key=trust.log_key,
-            leaf=event.leaf,
-            index=event.index,
+            leaf=entry.leaf,
+            index=entry.index,
             note=note,
-            inclusion_proof=event.proof,
+            inclusion_proof=entry.proof,
             witnesses=[each.key for each in witnesses.witnesses],
         )
-        bag.put(f"proofs/{event.index}.sigsum", proof)
+        bag.put(f"proofs/{entry.index}.sigsum", proof)
     bag.put("proofs/checkpoint-head", note)
     if contents.anchor is not None:
         bag.put("proofs/checkpoint-anchor", contents.anchor.note)
@@ -249,7 +263,8 @@ def _put_records(bag: Bag, contents: PackageContents, trust: Trust, roots: Seque
     bag.put("trust/policy.sigsum", trust.policy(contents.state.head.size).sigsum_text().encode())
     for number, root in enumerate(roots, start=1):
         bag.put(f"trust/roots/{number}.dsse.json", root)
-    for key in (*(log.key for log in trust.logs), *(source.key for source in trust.sources)):
+    by_sources = (*(log.key for log in trust.logs), *(source.key for source in trust.sources))
+    for key in (*by_sources, *(person.key for person in trust.people)):
         bag.put(f"trust/keys/{KeyId.of(key)}.pem", public_key_pem(key))
     for source in trust.sources:
         if len(source.key) == ED25519_KEY_BYTES:
@@ -272,7 +287,7 @@ def _entries(contents: PackageContents) -> Iterator[ItemEntry]:
             recording=item.recording,
             sha256=item.digest,
             size_bytes=item.size_bytes,
-            file=item.file,
+            file=None if item.is_gone else item.file,
             chunks=f"{item.file}.chunks" if item.id in contents.chunks else None,
             chains=tuple(ends[item.id].values()),
         )

@@ -165,8 +165,10 @@ class SignedJournal(JournalView):
         """Who speaks."""
         return self._source
 
-    def append(self, fact: NewFact) -> SignedEvent:
+    def append(self, fact: NewFact, *, also: Sequence[Signer] = ()) -> SignedEvent:
         """Sign `fact` as the next link of the chain, in the caller's transaction (or one of its own).
+
+        `also` sign it beside the source: the person who acts, where its level is `person-key`.
 
         Blobs named in `fact.blobs` are written into the body as `blobs`.
 
@@ -191,7 +193,7 @@ class SignedJournal(JournalView):
                 body=body,
                 subject=fact.subject,
             )
-            raw = make_envelope(statement, [self._signer])
+            raw = make_envelope(statement, [self._signer, *also])
             event = SignedEvent(
                 seq=seq,
                 event_id=new_id,
