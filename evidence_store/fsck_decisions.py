@@ -61,11 +61,12 @@ class DecisionCheck:
         wanted = {*self.facts.decided}
         wanted.update(each for item in self.facts.items for each in self.facts.said_of.get(item, ()))
         by_checksum = {sha256(each).digest(): each for each in wanted}
+        owners = self.trust.by_key()
         for index in range(self.log.size if by_checksum else 0):
             leaf = self.log.leaf(index)
             if leaf is None or leaf.checksum not in by_checksum:
                 continue
-            owner = self.trust.by_key().get(KeyId(leaf.key_hash.hex()))
+            owner = owners.get(KeyId(leaf.key_hash.hex()))
             raw = self.log.envelope(by_checksum[leaf.checksum])
             if raw is None or owner is None or owner.standing(index) is Standing.OUTSIDE:
                 continue  # told by the audit

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import envelope as dsse
 from . import sigsum
 from .check_ranges import check_range
 from .event import parse_event
 from .examination import Examination, Logged
+from .keys import Key
 from .people import signed_by
 from .strict import RefusedError
 from .trust import Source, Trust
@@ -14,11 +17,12 @@ from .trust import Source, Trust
 
 def check_events(exam: Examination, trust: Trust) -> None:
     """Check each event by itself; what they say together, `check_chains`, `check_items` and `check_belongs` ask."""
+    people = {each.key.id: each.key for each in trust.people}
     for index in sorted(exam.indexes()):
-        _check_event(exam, index, trust)
+        _check_event(exam, index, trust, people)
 
 
-def _check_event(exam: Examination, index: int, trust: Trust) -> None:
+def _check_event(exam: Examination, index: int, trust: Trust, people: Mapping[str, Key]) -> None:
     path = f"data/events/{index}.dsse.json"
     raw = exam.small(path, dsse.MAX_BYTES, "PKG-020")
     if raw is None:
@@ -48,7 +52,7 @@ def _check_event(exam: Examination, index: int, trust: Trust) -> None:
     if entry is not None:
         is_right = check_range(exam, path, entry, index)
     is_right = check_proof(exam, index, envelope.hash, trust, event.source.id) is not None and is_right
-    by_people = signed_by(envelope, trust.people)
+    by_people = signed_by(envelope, people)
     exam.count("signatures", sum(by_people.values()))
     exam.note_unchecked(
         path, {key_id for key_id, is_checked in by_people.items() if not is_checked}, f"data/events/{index}"

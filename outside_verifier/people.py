@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .envelope import Envelope
+from .keys import Key
 from .trust import Person
 
 
@@ -18,9 +19,8 @@ def keys_at(people: Iterable[Person], person: str, index: int) -> frozenset[str]
     return frozenset(each.key.id for each in people if each.name == person and _counts_at(each, index))
 
 
-def signed_by(envelope: Envelope, people: Iterable[Person]) -> Mapping[str, bool]:
-    """Return the ids of people's keys that signed, and whether that could be checked here; a wrong one did not sign."""
-    keys = {each.key.id: each.key for each in people}
+def signed_by(envelope: Envelope, keys: Mapping[str, Key]) -> Mapping[str, bool]:
+    """Return the ids of these keys that signed, and whether that could be checked here; a wrong one did not sign."""
     verdicts = {
         key_id: keys[key_id].verify(envelope.pae, signature)
         for key_id, signature in envelope.signatures.items()

@@ -211,7 +211,7 @@ class DecisionStory(EvidenceStory, Deciding):
         spoken = []
         for index, (_, raw) in enumerate(self.log_items):
             envelope = outside_envelope(raw)
-            signed = frozenset(outside_people.signed_by(envelope, people))
+            signed = frozenset(outside_people.signed_by(envelope, {each.key.id: each.key for each in people}))
             spoken.append(outside.Spoken(index, envelope.hash.hex(), outside_event(envelope), signed))
         return outside.read_history(spoken, people, {self.centre.name})
 
