@@ -51,7 +51,7 @@ class PackageContents:
     state: LogState
     items: list[PackagedItem]
     events: list[PackagedEvent]
-    erased: list[ErasedEvent]
+    erased: list[ErasedEvent] = field(default_factory=list)
     anchor: Anchor | None = None
     chunks: dict[AssetId, Digest] = field(default_factory=dict)
     blobs: list[Digest] = field(default_factory=list)
