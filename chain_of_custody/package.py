@@ -7,7 +7,7 @@ from datetime import datetime
 from chain_of_custody.checkpoint import Checkpoint
 from chain_of_custody.envelope import make_envelope
 from chain_of_custody.signatures import Signer
-from evidence_model.canonical import canonical_bytes
+from evidence_model.canonical import Json, canonical_bytes
 from evidence_model.digests import Digest
 from evidence_model.ids import AssetId, EventId, RecordingId, SourceId
 from evidence_model.instants import wire_instant
@@ -33,7 +33,7 @@ class ItemEntry:
     recording: RecordingId
     sha256: Digest
     size_bytes: int
-    file: str
+    file: str | None  # None: its bytes were disposed of
     chunks: str | None
     chains: tuple[ChainEnd, ...]
 
@@ -47,6 +47,7 @@ class PackageStatement:
     created_at: datetime
     recipient: str
     basis: str
+    approval: bytes | None
     head: Checkpoint
     file_count: int
     payload_bytes: int
@@ -54,10 +55,17 @@ class PackageStatement:
     tagmanifest_sha256: Digest
 
 
-def contents_json(*, events: Iterable[int], items: Iterable[ItemEntry]) -> bytes:
-    """Return `data/package.json`; the same log and footage always give the same bytes."""
+def contents_json(
+    *, events: Iterable[int], items: Iterable[ItemEntry], erased: Iterable[tuple[int, bytes]] = ()
+) -> bytes:
+    """Return `data/package.json`; the same log and footage always give the same bytes.
+
+    `erased` are place and hash of events whose bodies were erased by law; without any there is no such member.
+    """
+    gone: list[Json] = [{"index": str(index), "sha256": envelope.hex()} for index, envelope in sorted(erased)]
     return canonical_bytes(
         {
+            **({"erased": gone} if gone else {}),
             "events": [str(index) for index in sorted(events)],
             "items": [
                 {
@@ -80,10 +88,10 @@ def contents_json(*, events: Iterable[int], items: Iterable[ItemEntry]) -> bytes
 
 
 def sign_package(statement: PackageStatement, signer: Signer) -> bytes:
-    """Return `package.dsse.json`; nothing approves a package yet, so its approval is null."""
+    """Return `package.dsse.json`."""
     payload = canonical_bytes(
         {
-            "approval": None,
+            "approval": None if statement.approval is None else statement.approval.hex(),
             "basis": statement.basis,
             "created_at": wire_instant(statement.created_at),
             "file_count": str(statement.file_count),

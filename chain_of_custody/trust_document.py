@@ -65,7 +65,7 @@ class Trust:
 
     @property
     def centres(self) -> frozenset[SourceId]:
-        """Return the names of all centres, those of the past as well: who seals the log."""
+        """Return the names that the centre ever had: who seals the log."""
         return frozenset(each.id for each in self.sources if each.role is SourceRole.CENTRE)
 
     @property

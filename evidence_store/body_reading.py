@@ -3,6 +3,7 @@
 The log keeps whatever a source signed; a body that this version does not understand must not stop the catalogue.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -61,6 +62,12 @@ def table(body: JsonObject, name: str) -> JsonObject:
 def texts(body: JsonObject, name: str) -> list[str]:
     """Return the texts of a list member."""
     return [each for each in _sequence(body.get(name)) if isinstance(each, str)]
+
+
+def hashes(body: JsonObject, name: str) -> list[bytes]:
+    """Return the SHA-256 hashes of a list member."""
+    found = (raw_bytes({name: each}, name) for each in texts(body, name))
+    return [each for each in found if each is not None and len(each) == hashlib.sha256().digest_size]
 
 
 def assets(body: JsonObject, name: str) -> list[AssetId]:

@@ -6,7 +6,7 @@ next start, and a catalogue that is lost or doubted is made again from nothing (
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -93,18 +93,27 @@ class Catalogue:
         db.execute("insert into applied (one, size) values (1, 0) on conflict do nothing")
 
     @property
+    def centre(self) -> SourceId:
+        """Return whose word counts for what the centre alone may say."""
+        return self._centre
+
+    @property
     def applied_size(self) -> int:
         """Return how many log entries are applied."""
         return int(self.db.execute("select size from applied").fetchone()[0])
 
-    def apply(self, events: Sequence[LoggedEvent]) -> list[Finding]:
-        """Apply the next events of the log, all or none; return what is odd about them."""
+    def apply(self, events: Sequence[LoggedEvent], *, without: Collection[int] = ()) -> list[Finding]:
+        """Apply the next events of the log, all or none; return what is odd about them.
+
+        `without` are the places of events whose bodies were erased by law: nothing follows from them any more.
+        """
         if not events:
             return []
         findings: list[Finding] = []
         try:
             with sqlite.transaction(self.db):
-                if events[0].index != self.applied_size:
+                between = range(self.applied_size, events[0].index)
+                if events[0].index < self.applied_size or not set(between) <= {*without}:
                     raise ValueError(f"event {events[0].index} does not follow size {self.applied_size}")
                 for event in events:
                     findings += self._apply(event)

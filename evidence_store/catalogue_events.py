@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chain_of_custody.decision_bodies import DECISIONS
 from chain_of_custody.event import EventView
 from evidence_model.canonical import JsonObject
 from evidence_model.events import EventKind
@@ -232,15 +233,15 @@ HANDLERS: Mapping[str, Handler] = {
 }
 
 CENTRE_ALONE = frozenset(
-    kind.value
-    for kind in (
-        EventKind.STORE_RECEIVED,
-        EventKind.FIXITY_CHECKED,
-        EventKind.RECONCILIATION_DONE,
-        EventKind.LOG_SEALED,
-        EventKind.KEY_ENROLLED,
-        EventKind.KEY_REVOKED,
-        EventKind.TRUST_CHANGED,
+    (
+        EventKind.STORE_RECEIVED.value,
+        EventKind.FIXITY_CHECKED.value,
+        EventKind.RECONCILIATION_DONE.value,
+        EventKind.LOG_SEALED.value,
+        EventKind.KEY_ENROLLED.value,
+        EventKind.KEY_REVOKED.value,
+        EventKind.TRUST_CHANGED.value,
+        *DECISIONS,
     )
 )
 """Kinds that change something only when the centre says them; anybody else's are in the log and change nothing."""

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chain_of_custody.audit_events import ENVELOPE_MISSING
 from evidence_model.digests import Digest
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import Clock
@@ -32,6 +33,7 @@ from evidence_store.fsck_chains import (
     read_only,
     spool_files,
 )
+from evidence_store.fsck_decisions import DecisionCheck
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import Holdings, is_plain
 from evidence_store.fsck_log import LogCheck
@@ -171,10 +173,17 @@ class _Verification:
         self._trust.read()
         log, log_is_sound = self._log_check(), True
         if log is not None:
+            lost: list[Finding] = []  # envelopes that are not there
             for finding in log.run():
+                if finding.code == ENVELOPE_MISSING:
+                    lost.append(finding)
+                    continue
                 log_is_sound = log_is_sound and finding.severity is Severity.NOTE
                 yield finding
             self._facts = log.facts
+            for finding in self._check_decisions(log, lost):
+                log_is_sound = log_is_sound and finding.code != ENVELOPE_MISSING
+                yield finding
         self._facts.settle(self._trust.centre_key_ids())
         self._result.events = self._facts.event_count
         for name, asset in self._facts.misnamed:
@@ -207,6 +216,16 @@ class _Verification:
             yield from catalogue.run()
             for digest in catalogue.held:
                 self._promised.setdefault(digest, self._paths.catalogue_db.name)
+
+    def _check_decisions(self, log: LogCheck, lost: list[Finding]) -> Iterator[Finding]:
+        """Yield what is wrong with what people decided, and the lost envelopes that nobody may have erased."""
+        if self._trust.trust is None:
+            yield from lost
+            return
+        check = DecisionCheck(log, self._facts.decisions, self._trust.trust)
+        yield from check.run()
+        yield from check.lost_bodies(lost)
+        self._facts.disposed = frozenset(check.decisions.tombstones)
 
     def _check_witness(self, log: LogCheck | None) -> Iterator[Finding]:
         """Yield what is wrong with what this station cosigned last, if it is a witness."""

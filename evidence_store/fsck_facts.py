@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from chain_of_custody.decision_bodies import DECISIONS, assets_listed
 from chain_of_custody.envelope import parse_envelope
 from evidence_model.continuity import Shown
 from evidence_model.digests import Digest
 from evidence_model.errors import RefusedError
-from evidence_model.events import EventKind
+from evidence_model.events import ActorLevel, EventKind
 from evidence_model.messages import blobs_of
 from evidence_model.names import display_name
 from evidence_store import body_reading as read
@@ -37,6 +39,26 @@ class _Enrolment:
 
 
 @dataclass(slots=True)
+class DecisionFacts:
+    """What a log holds of decisions, by the hashes of the envelopes."""
+
+    decided: set[bytes] = field(default_factory=set)  # decisions, and whatever claims a person's key
+    items: set[str] = field(default_factory=set)  # what was decided about
+    said_of: dict[str, list[bytes]] = field(default_factory=dict)  # all other events, by the items they are about
+
+    def remember(self, envelope_hash: bytes, predicate: Mapping[str, Any], kind: str, item: str) -> None:
+        """Take from an event what decisions need of it; whether its form is right is the audit's business."""
+        about = {*assets_listed(predicate["body"]), *((item,) if item else ())}
+        if kind in DECISIONS:
+            self.items |= about
+        if kind in DECISIONS or predicate["actor"].get("level") == ActorLevel.PERSON_KEY.value:
+            self.decided.add(envelope_hash)
+            return
+        for each in about:
+            self.said_of.setdefault(each, []).append(envelope_hash)
+
+
+@dataclass(slots=True)
 class LogFacts:
     """Gathered while the envelopes are read for the audit, so that each is read once; `settle` when all are read."""
 
@@ -51,6 +73,8 @@ class LogFacts:
     docked: list[tuple[Docked, Shown]] = field(default_factory=list)  # every docking, and what it showed
     trust_number: int = 1  # of the newest trust document that the centre said it goes by
     _trusts: list[tuple[frozenset[str], int]] = field(default_factory=list)
+    decisions: DecisionFacts = field(default_factory=DecisionFacts)
+    disposed: frozenset[str] = frozenset()  # asset ids that have a lawful tombstone
     _enrolments: list[_Enrolment] = field(default_factory=list)
     _received: list[tuple[frozenset[str], Digest, str]] = field(default_factory=list)
 
@@ -78,6 +102,11 @@ class LogFacts:
         self.trust_number = max((number for signers, number in self._trusts if signers & known), default=1)
         self.received = {digest: asset for signers, digest, asset in self._received if signers & known}
 
+    def is_disposed(self, digest: Digest) -> bool:
+        """Say whether bytes belong to nothing any more but to items that were lawfully disposed of."""
+        uses = self.uses.get(digest, [])
+        return bool(uses) and all(use.asset_id in self.disposed for use in uses)
+
     def _remember(self, envelope_name: str, raw: bytes) -> None:
         """Take from an event what others must bear out; whether its form is right is the audit's business."""
         try:
@@ -91,6 +120,7 @@ class LogFacts:
             blobs = blobs_of(body)
             sm3 = (Digest.parse(digest["sha256"]), bytes.fromhex(digest["sm3"])) if "sm3" in digest else None
             subject = bytes.fromhex(digest["sha256"])
+            self.decisions.remember(envelope.hash, predicate, kind, asset)
         except (RefusedError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
         self.last_seq_of[source] = max(self.last_seq_of.get(source, 0), seq)

@@ -141,6 +141,14 @@ class LogCheck:
         except EvidockError:
             return None
 
+    def envelope(self, envelope_hash: bytes) -> bytes | None:
+        """Return the envelope of this hash, from its file or its stage; None if neither has it."""
+        data = self._bytes(self.folder.envelope_path(envelope_hash))
+        if data is not None and sha256(data).digest() == envelope_hash:
+            return data
+        staged = self._staged.get(envelope_hash)
+        return staged.raw if staged is not None else None
+
     def root_at(self, size: int) -> bytes | None:
         """Return the root that the log's tiles give for an earlier size."""
         try:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from chain_of_custody.breaches import ACT_AFTER_TOMBSTONE
 from evidence_model.digests import Digest, MalformedDigestError
 from evidence_model.findings import Finding, Severity
 from evidence_model.instants import wire_instant
+from evidence_model.messages import BlobRole
 from evidence_store.fsck_bytes import Hashed
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.fsck_holdings import is_plain
@@ -70,10 +72,14 @@ def check_vault_names(
         yield Finding(IN_QUARANTINE, Severity.NOTE, _name(path, root))
     there = {digest for _, digest, _ in listing.files}
     for path, digest, _ in listing.files:
+        if facts.is_disposed(digest) and any(use.role == BlobRole.FOOTAGE.value for use in facts.uses[digest]):
+            yield Finding(ACT_AFTER_TOMBSTONE, Severity.FAULT, _name(path, root), {"rule": "bytes"})
         if digest not in facts.uses:  # its event may be on its way: bytes may come first
             yield Finding(VAULT_FILE_SURPLUS, Severity.NOTE, _name(path, root))
     for digest, why in {**promised, **dict.fromkeys(facts.received, "store.received")}.items():
-        if digest not in there and not is_plain(place_in(vault, digest)):  # it may have come since the list was made
+        if digest in there or facts.is_disposed(digest):
+            continue
+        if not is_plain(place_in(vault, digest)):  # it may have come since the list was made
             details = {"said_by": why, **_uses(digest, facts)}
             yield Finding(RECEIVED_IS_MISSING, Severity.DAMAGE, f"vault/sha256/{digest.hex}", details)
 
@@ -81,7 +87,12 @@ def check_vault_names(
 def check_awaited(vault: Path, facts: LogFacts, *, now: datetime, elsewhere: AbstractSet[Digest]) -> Iterator[Finding]:
     """Yield bytes that the log named more than a day ago and that are nowhere here (`elsewhere`: said already)."""
     for digest, announced_at in facts.announced_at.items():
-        if digest in elsewhere or now - announced_at <= RECEIVED_WITHIN or is_handed_over(vault, digest):
+        if (
+            digest in elsewhere
+            or facts.is_disposed(digest)
+            or now - announced_at <= RECEIVED_WITHIN
+            or is_handed_over(vault, digest)
+        ):
             continue
         roles = ",".join(sorted({use.role for use in facts.uses[digest]}))
         details = {"announced_at": wire_instant(announced_at), "roles": roles, **_uses(digest, facts)}

@@ -1,6 +1,6 @@
 """Reads the events of the log back from its files, in order, for the catalogue and for checks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,18 +28,26 @@ class LogReader:
         """Return one leaf of the log of this size."""
         return self._leaves(index // TILE_WIDTH, size)[index % TILE_WIDTH]
 
-    def events(self, start: int, size: int) -> Iterator[LoggedEvent]:
+    def events(
+        self, start: int, size: int, *, lost: Callable[[int, bytes], None] | None = None
+    ) -> Iterator[LoggedEvent]:
         """Yield the events from index `start` up to the log's `size`.
 
+        `lost` is given place and checksum of each envelope that is not there, which is then passed over.
+
         Raises:
-            LogFileMissingError: a bundle or an envelope is not there.
+            LogFileMissingError: a bundle is not there, or an envelope, and there is no `lost`.
             DamageError, RefusedError: one is not what was logged.
         """
         self._forget()
         for number in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
             for place, leaf in enumerate(self._leaves(number, size)):
                 index = number * TILE_WIDTH + place
-                if index >= start:
+                if index < start:
+                    continue
+                if lost is not None and self.envelope_hash(leaf.checksum) is None:
+                    lost(index, leaf.checksum)
+                else:
                     yield self._event(index, leaf)
 
     def envelope_hash(self, checksum: bytes) -> bytes | None:

@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chain_of_custody.receipt import parse_receipt
@@ -20,6 +20,7 @@ from evidence_store.custody_queries import open_catalogue
 from evidence_store.errors import BytesNotArrivedError, HeadUnwitnessedError
 from evidence_store.fsck_vault import RECEIVED_IS_MISSING
 from evidence_store.log_folder import LogFolder
+from evidence_store.package_decisions import ErasedEvent
 from evidence_store.package_events import Anchor, EventSearch, LogState, PackagedEvent, is_pull_of, log_state
 from evidence_store.package_seals import PackagedSeal, newest_seal, seal_proofs
 from evidence_store.package_time import gather_time
@@ -39,6 +40,7 @@ class PackagedItem:
     raw_path: bytes
     digest: Digest
     size_bytes: int
+    is_gone: bool = False  # lawfully disposed of
 
     @property
     def file(self) -> str:
@@ -54,6 +56,7 @@ class PackageContents:
     state: LogState
     items: list[PackagedItem]
     events: list[PackagedEvent]
+    erased: list[ErasedEvent] = field(default_factory=list)
     anchor: Anchor | None = None
     mirrored: Anchor | None = None
     seal: PackagedSeal | None = None
@@ -85,7 +88,7 @@ class PackageContents:
     def copies(self) -> list[tuple[str, Digest]]:
         """Return what is copied out of the vault, by its place in the package."""
         return [
-            *((item.file, item.digest) for item in self.items),
+            *((item.file, item.digest) for item in self.items if not item.is_gone),
             *((f"{item.file}.chunks", self.chunks[item.id]) for item in self.items if item.id in self.chunks),
             *((f"blobs/{digest.hex}", digest) for digest in self.blobs),
         ]
@@ -125,7 +128,9 @@ def gather(
         events = search.run(db, known_size=known_size, items=digests, seal=seal)
         if not search.findings:
             _check_pulled(items, events)
-        contents = PackageContents(state, items, events, search.anchor(_oldest_checkpoint(paths)), gaps=gaps)
+        items = [replace(item, is_gone=item.id in search.decisions.tombstones) for item in items]
+        anchor = search.anchor(_oldest_checkpoint(paths))
+        contents = PackageContents(state, items, events, search.erased, anchor, gaps=gaps)
         contents.mirrored = search.mirrored(mirrored) if mirrored is not None else None
         if not search.findings:
             sealed = next((each for each in events if seal is not None and each.index == seal[0]), None)
@@ -196,7 +201,7 @@ def _name_blobs(contents: PackageContents) -> None:
 
     What anybody else names (STO-023) is neither waited for nor handed over: it may be nothing, or others' footage.
     """
-    digests = {item.id: item.digest for item in contents.items}
+    digests = {item.id: item.digest for item in contents.items if not item.is_gone}
     stations = {item.id: item.station for item in contents.items}
     views = [event.view for event in contents.events]
     pulled_by = {(view.asset.id, view.source.id) for view in views if view.asset and is_pull_of(view, digests)}

@@ -13,10 +13,13 @@ from hashlib import sha256
 
 from chain_of_custody.audit_events import ENVELOPE_ALTERED, ENVELOPE_MISSING
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.decision_bodies import DECISIONS
+from chain_of_custody.decisions import Decisions
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import LogDamagedError, SignerUnknownError
 from chain_of_custody.event import EventView, parse_event
 from chain_of_custody.leaf import Leaf, verify_leaf
+from chain_of_custody.people import People
 from chain_of_custody.proofs import consistency_proof, inclusion_proof, verify_consistency, verify_inclusion
 from chain_of_custody.signatures import KeyId
 from chain_of_custody.tiles import node_reader
@@ -31,15 +34,21 @@ from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.errors import HeadUnwitnessedError, LogFileMissingError, LogHalfWayError, MirroredUnfitError
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
+from evidence_store.package_decisions import ErasedEvent, answers_to, erased_by, hear_all
 from host_io.trust import Trust
 
 _SAID_OF_RECORDINGS = frozenset(
-    kind.value for kind in (EventKind.TAGS_SET, EventKind.NOTE_INTERRUPTION, EventKind.RECORDING_MARKED)
+    (
+        EventKind.TAGS_SET.value,
+        EventKind.NOTE_INTERRUPTION.value,
+        EventKind.RECORDING_MARKED.value,
+        *DECISIONS,
+    )
 )
+_KINDS = json.dumps(sorted({*_SAID_OF_RECORDINGS, EventKind.KEY_ENROLLED.value, EventKind.KEY_REVOKED.value}))
 _LOOK_AT = """
 select log_index, hash from event where asset_id in (select value from json_each(?1))
-union select log_index, hash from event where kind in ('tags.set', 'note.interruption', 'recording.marked',
-  'key.enrolled', 'key.revoked')
+union select log_index, hash from event where kind in (select value from json_each(?2))
 union select event.log_index, event.hash from event join dock using (log_index) where recorder_id in
   (select recorder_id from item where asset_id in (select value from json_each(?1)))
 order by log_index
@@ -102,6 +111,9 @@ class EventSearch:
 
     def __init__(self, folder: LogFolder, state: LogState, trust: Trust) -> None:
         self.findings: list[Finding] = []
+        self.decisions = Decisions(People(), centres=())
+        self.erased: list[ErasedEvent] = []  # those that belong to the items
+        self._lost: dict[bytes, int] = {}  # envelopes that are not there, and their places
         self._state = state
         self._trust = trust
         self._reader = LogReader(folder)
@@ -119,6 +131,9 @@ class EventSearch:
         """Return the events that the log holds about these items, and the seal, in the log's order."""
         seen = list(self._candidates(db, known_size, items.keys()))
         chosen = {each.index: each for each in seen if _names_one_of(each.view, items.keys())}
+        chosen |= answers_to(seen, chosen)
+        self.decisions = hear_all(seen, self._reader, self._trust)
+        self._settle_lost(chosen.values())
         sessions = {
             (each.view.source.id, read.text(each.view.body, "session"))
             for each in chosen.values()
@@ -129,8 +144,9 @@ class EventSearch:
             chosen[sealed.index] = sealed
         packaged = {index: self._packaged(event) for index, event in chosen.items()}
         enrolments = [each for each in seen if self._is_about_a_key(each.view)]
+        keys = {each.leaf.key_hash for each in self.erased}
         while more := [
-            each for each in enrolments if each.index not in packaged and _is_of_a_signer(each, packaged.values())
+            each for each in enrolments if each.index not in packaged and _is_of_a_signer(each, packaged.values(), keys)
         ]:
             packaged |= {each.index: self._packaged(each) for each in more}  # who enrolled was enrolled as well
         return [event for _, event in sorted(packaged.items()) if event is not None]
@@ -169,26 +185,49 @@ class EventSearch:
     def _candidates(
         self, db: sqlite3.Connection, known_size: int, assets: Collection[AssetId]
     ) -> Iterator[LoggedEvent]:
-        rows = db.execute(_LOOK_AT, (json.dumps(sorted(assets)),)).fetchall()
+        rows = db.execute(_LOOK_AT, (json.dumps(sorted(assets)), _KINDS)).fetchall()
         for row in rows:
             if row["log_index"] >= self._state.head.size:
                 break  # not cosigned yet
             event = self._read(row["log_index"], row["hash"])
             if event is not None:
                 yield event
-        yield from self._reader.events(known_size, self._state.head.size)
+        yield from self._reader.events(known_size, self._state.head.size, lost=self._lost_leaf)
 
     def _read(self, index: int, envelope_hash: bytes) -> LoggedEvent | None:
         subject = f"log/envelopes/{envelope_hash.hex()}"
         try:
             raw = self._reader.raw_envelope(envelope_hash)
         except LogFileMissingError:
-            self.findings.append(Finding(ENVELOPE_MISSING, Severity.DAMAGE, subject, {"index": str(index)}))
+            self._lost[sha256(envelope_hash).digest()] = index
             return None
         if sha256(raw).digest() != envelope_hash:
             self.findings.append(Finding(ENVELOPE_ALTERED, Severity.DAMAGE, subject, {"index": str(index)}))
             return None
         return LoggedEvent(index, envelope_hash, parse_event(parse_envelope(raw)))
+
+    def _lost_leaf(self, index: int, checksum: bytes) -> None:
+        self._lost[checksum] = index
+
+    def _settle_lost(self, chosen: Iterable[LoggedEvent]) -> None:
+        """Prove the entries whose bodies a tombstone of these items names; what no tombstone at all names is lost."""
+        ours = {sha256(each).digest(): each for each in erased_by(chosen, self.decisions)}
+        erased = {sha256(each).digest(): at for each, at in self.decisions.erased.items()}
+        for checksum, index in self._lost.items():
+            if erased.get(checksum, -1) <= index:
+                subject = f"entry {index}"
+                self.findings.append(Finding(ENVELOPE_MISSING, Severity.DAMAGE, subject, {"checksum": checksum.hex()}))
+        places = {checksum: index for checksum, index in self._lost.items() if checksum in ours}
+        unplaced = ours.keys() - places.keys()
+        for index in range(self._state.head.size if unplaced else 0):
+            checksum = self._reader.leaf(index, self._state.head.size).checksum
+            if checksum in unplaced and self._reader.envelope_hash(checksum) is None:
+                places[checksum] = index
+        for checksum, index in sorted(places.items(), key=lambda each: each[1]):
+            leaf, size = self._reader.leaf(index, self._state.head.size), self._state.head.size
+            proof = inclusion_proof(index, size, self._read_node)
+            verify_inclusion(leaf_hash=leaf.hash(), index=index, size=size, proof=proof, root=self._state.head.root)
+            self.erased.append(ErasedEvent(index=index, hash=ours[checksum], leaf=leaf, proof=proof))
 
     def _is_about_a_key(self, view: EventView) -> bool:
         is_of_a_key = view.kind in {EventKind.KEY_ENROLLED.value, EventKind.KEY_REVOKED.value}
@@ -242,7 +281,9 @@ def _is_docking(view: EventView, sessions: Collection[tuple[str, str | None]]) -
     return is_docked and bool(session) and (view.source.id, session) in sessions
 
 
-def _is_of_a_signer(event: LoggedEvent, packaged: Iterable[PackagedEvent | None]) -> bool:
-    """Say whether the event enrols, or revokes, a key that signed one of these."""
+def _is_of_a_signer(event: LoggedEvent, packaged: Iterable[PackagedEvent | None], keys: Collection[bytes]) -> bool:
+    """Say whether the event enrols, or revokes, a key that signed one of these, or is one of `keys`."""
+    if event.view.subject.sha256 in keys:
+        return True
     signatures = (each for one in packaged if one is not None for each in one.envelope.signatures)
     return any(each.key_id.digest == event.view.subject.sha256 for each in signatures)

@@ -93,12 +93,13 @@ def export_package(
     zone: tzinfo = UTC,
     recorders: Collection[RecorderId] = (),
     mirrored: bytes | None = None,
+    approval: bytes | None = None,
     clock: Clock | None = None,
     progress: SayProgress | None = None,
 ) -> PackageResult:
     """Write the package of some recordings to `out`; after return it is there for good and whole, or not at all.
 
-    The reports in it show instants in `zone`.
+    The reports in it show instants in `zone`. `approval` is the hash of the `access.approved` on which it is made.
 
     It also shows, by the newest seal, all that the log knows of `recorders` (which may be nothing), and by `mirrored`,
     a mirror's checkpoint, that the seal is right.
@@ -129,15 +130,19 @@ def export_package(
     contents, findings = gather(paths, trust, vault, recordings, recorders=recorders, mirrored=mirrored)
     copy_bytes = sum(held.size_bytes for _, digest in contents.copies if (held := vault.held(digest)) is not None)
     _check_room(
-        place, contents, copy_bytes=copy_bytes, key_count=2 * len(trust.sources), root_bytes=sum(map(len, roots))
+        place,
+        contents,
+        copy_bytes=copy_bytes,
+        key_count=2 * len(trust.sources) + len(trust.people),
+        root_bytes=sum(map(len, roots)),
     )
     on_bytes = _counter(2 * copy_bytes, progress)  # each byte is copied, then read back
     with bag_in_work(place) as bag:
         findings += _copy_all(bag, vault, contents, on_bytes)
         if findings:
             return PackageResult(out=place, id=package_id, findings=tuple(findings))
-        entries = list(_entries(contents))
-        bag.put("package.json", contents_json(events=[each.index for each in contents.events], items=entries))
+        events, erased = [each.index for each in contents.events], [(each.index, each.hash) for each in contents.erased]
+        bag.put("package.json", contents_json(events=events, items=_entries(contents), erased=erased))
         put_records(bag, contents, trust, roots)
         facts = ReportFacts(
             id=package_id,
@@ -159,6 +164,7 @@ def export_package(
                 created_at=now,
                 recipient=recipient,
                 basis=basis,
+                approval=approval,
                 head=contents.state.head,
                 file_count=figures.file_count,
                 payload_bytes=figures.payload_bytes,
@@ -244,7 +250,7 @@ def _entries(contents: PackageContents) -> Iterator[ItemEntry]:
             recording=item.recording,
             sha256=item.digest,
             size_bytes=item.size_bytes,
-            file=item.file,
+            file=None if item.is_gone else item.file,
             chunks=f"{item.file}.chunks" if item.id in contents.chunks else None,
             chains=tuple(ends[item.id].values()),
         )

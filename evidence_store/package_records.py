@@ -8,6 +8,8 @@ from chain_of_custody.sigsum import sigsum_proof, ssh_public_key
 from chain_of_custody.time_stamp import authority_pem
 from evidence_store.bag import Bag
 from evidence_store.package_contents import PackageContents
+from evidence_store.package_decisions import ErasedEvent
+from evidence_store.package_events import PackagedEvent
 from host_io.trust import Trust, trust_bytes
 from outside_verifier.build import pyz_bytes
 
@@ -37,15 +39,17 @@ def _put_events(bag: Bag, contents: PackageContents, trust: Trust) -> None:
         bag.put(f"{place}.pae", envelope.pae)
         for signature in envelope.signatures:
             bag.put(f"{place}.{signature.key_id}.sig", signature.signature)
+    entries: list[PackagedEvent | ErasedEvent] = [*contents.events, *contents.erased]
+    for entry in entries:
         proof = sigsum_proof(
             log_key=trust.log_key,
-            leaf=event.leaf,
-            index=event.index,
+            leaf=entry.leaf,
+            index=entry.index,
             note=contents.state.note,
-            inclusion_proof=event.proof,
+            inclusion_proof=entry.proof,
             witnesses=[each.key for each in witnesses.witnesses],
         )
-        bag.put(f"proofs/{event.index}.sigsum", proof)
+        bag.put(f"proofs/{entry.index}.sigsum", proof)
 
 
 def _put_proofs(bag: Bag, contents: PackageContents) -> None:
@@ -65,7 +69,8 @@ def _put_trust(bag: Bag, contents: PackageContents, trust: Trust, roots: Sequenc
     bag.put("trust/policy.sigsum", trust.policy(contents.state.head.size).sigsum_text().encode())
     for number, root in enumerate(roots, start=1):
         bag.put(f"trust/roots/{number}.dsse.json", root)
-    for key in (*(log.key for log in trust.logs), *(source.key for source in trust.sources)):
+    by_sources = (*(log.key for log in trust.logs), *(source.key for source in trust.sources))
+    for key in (*by_sources, *(person.key for person in trust.people)):
         bag.put(f"trust/keys/{KeyId.of(key)}.pem", public_key_pem(key))
     for source in trust.sources:
         if source.sm2 is not None:

@@ -16,6 +16,7 @@ from evidence_model.ids import SourceId
 from evidence_model.instants import Clock
 from evidence_store.catalogue import Catalogue, open_catalogue_db
 from evidence_store.catalogue_chores import do_one_chore
+from evidence_store.erased_bodies import ErasedBodies
 from evidence_store.errors import LogSetBackError, StoreRunningError
 from evidence_store.ledger import Ledger
 from evidence_store.log_folder import LogFolder
@@ -161,9 +162,12 @@ def fill(catalogue: Catalogue, reader: LogReader, size: int, vault: Vault, *, ap
     Raises:
         DamageError, RefusedError: the log is not whole.
     """
-    events = itertools.islice(reader.events(0, size), applied)
+    bodies = ErasedBodies(catalogue.centre)
+    events = bodies.read(reader, 0, size)
+    if applied is not None:
+        events = itertools.takewhile(lambda event: event.index < applied, events)
     while part := list(itertools.islice(events, _PART_EVENTS)):
-        catalogue.apply(part)
+        catalogue.apply(part, without=bodies.lost.values())
     for file in vault.files():
         with contextlib.suppress(MalformedDigestError):
             held = vault.held(Digest.parse(file.name))

@@ -29,6 +29,7 @@ from evidence_store.catalogue import BODY_MAKES_NO_SENSE, Catalogue, KnownEvent
 from evidence_store.catalogue_events import LoggedEvent
 from evidence_store.centre_book import CentreBook
 from evidence_store.cosigning import Ask
+from evidence_store.erased_bodies import ErasedBodies
 from evidence_store.errors import BlobDamagedError, CentreJournalLostError, TrustSetBackError, VaultReadError
 from evidence_store.examination import Batch, Examination
 from evidence_store.ledger import Ledger
@@ -187,9 +188,10 @@ class Sequencer:
         if start == size:
             self.applied_size = size
             return
-        events = self._parts.reader.events(start, size)
+        bodies = ErasedBodies(self._trust.centre.id)
+        events = bodies.read(self._parts.reader, start, size)
         while part := list(itertools.islice(events, _CATCH_UP_EVENTS)):
-            catalogue.apply(part)
+            catalogue.apply(part, without=bodies.lost.values())
         self.applied_size = size
         logs.event(_LOG, "catalogue.caught_up", applied_from=start, size=size)
 

@@ -200,8 +200,10 @@ class SignedJournal(JournalView):
         """Who speaks."""
         return self._source
 
-    def append(self, fact: NewFact) -> SignedEvent:
+    def append(self, fact: NewFact, *, also: Sequence[Signer] = ()) -> SignedEvent:
         """Sign `fact` as the next link of the chain, in the caller's transaction (or one of its own).
+
+        `also` sign it beside the source: the person who acts, where its level is `person-key`.
 
         Blobs named in `fact.blobs` are written into the body as `blobs`.
 
@@ -226,7 +228,7 @@ class SignedJournal(JournalView):
                 body=body,
                 subject=fact.subject,
             )
-            raw = self._envelope(statement)
+            raw = self._envelope(statement, also)
             event = SignedEvent(
                 seq=seq,
                 event_id=new_id,
@@ -239,12 +241,13 @@ class SignedJournal(JournalView):
             self._insert(event, asset, reading)
         return event
 
-    def _envelope(self, statement: bytes) -> bytes:
+    def _envelope(self, statement: bytes, also: Sequence[Signer]) -> bytes:
         """Sign, and once more with SM2 where there is such a key; without it if that fails or has no room."""
+        signers = [self._signer, *also]
         if self._sm2 is not None:
             with contextlib.suppress(Sm2UnavailableError, EnvelopeTooLargeError):
-                return make_envelope(statement, [self._signer], made=[self._sm2.sign(pae(PAYLOAD_TYPE, statement))])
-        return make_envelope(statement, [self._signer])
+                return make_envelope(statement, signers, made=[self._sm2.sign(pae(PAYLOAD_TYPE, statement))])
+        return make_envelope(statement, signers)
 
     def _owner(self) -> SourceId | None:
         """Return who signed last; None if nobody did, or if it cannot be read, which `verify` names."""

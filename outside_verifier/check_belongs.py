@@ -6,6 +6,8 @@ from .event import Event
 from .examination import Examination
 from .trust import Trust
 
+ANSWERS = {"access.refused", "access.closed"}  # to a request that is about an item, which they do not name again
+
 
 def check_blobs(exam: Examination) -> None:
     """Check that every blob besides the footage that a believed event names is there (PKG-043), and no other (-050)."""
@@ -21,8 +23,9 @@ def check_blobs(exam: Examination) -> None:
             path = f"data/blobs/{blob.sha256}"
             needed.add(path)
             if path not in bag.sizes:
-                of_an_item = blob.role in {"footage", "chunks"}  # told with the item
-                if path not in exam.named and not of_an_item:
+                is_told = blob.role in {"footage", "chunks"}  # with the item
+                is_gone = event.item is not None and event.item.id in exam.tombstones  # lawfully, as its footage
+                if path not in exam.named and not is_told and not is_gone:
                     exam.result.add("PKG-043", path, "file.missing", path=path)
             elif path not in exam.altered and (
                 (bag.digests.get(path), bag.sizes[path]) != (blob.sha256, blob.size_bytes)
@@ -45,6 +48,9 @@ def check_belongs(exam: Examination, trust: Trust) -> None:
         for event in events
         if event.kind == "footage.pulled" and event.item is not None and ids.get(event.item.id) == event.subject_sha256
     }
+    requests = [each for each in exam.events.values() if each.event.kind == "access.requested"]
+    asked_by_hash = {each.hash.hex() for each in requests}
+    asked = {each.event.body.get("request") for each in requests}
     enrolled = set()
     for each in exam.events.values():
         event = each.event
@@ -55,12 +61,13 @@ def check_belongs(exam: Examination, trust: Trust) -> None:
                 enrolled.add(event.subject_sha256)
         elif event.kind == "log.sealed":
             belongs = each.index in exam.seals
-        elif event.item is not None:
-            belongs = event.item.id in ids
         elif event.kind == "recorder.docked":
             belongs = _docking(event) in brought
+        elif event.kind in ANSWERS:
+            belongs = event.body.get("requested") in asked_by_hash or event.body.get("request") in asked
         else:
-            belongs = isinstance(assets, list) and any(isinstance(asset, str) and asset in ids for asset in assets)
+            belongs = event.item is not None and event.item.id in ids
+            belongs |= isinstance(assets, list) and any(isinstance(asset, str) and asset in ids for asset in assets)
         if not belongs:
             exam.result.add("PKG-044", f"data/events/{each.index}.dsse.json")
     docked = {_docking(event) for event in events if event.kind == "recorder.docked"}

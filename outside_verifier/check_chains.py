@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .event import Link
 from .examination import Examination, Logged
 
@@ -16,9 +18,11 @@ def check_item_chains(exam: Examination) -> None:
         ends, found = item["chains"], chains[item["id"]]
         for source in sorted({*ends, *found}):
             chain = sorted(found.get(source, []), key=lambda pair: (pair[0].seq, pair[1].index))
-            wrong = _why_broken(chain)
+            wrong = _why_broken(chain, exam.erased_said)
             seq, last = ends.get(source, (0, ""))
-            if not wrong and (not chain or (chain[-1][0].seq, chain[-1][1].hash.hex()) != (seq, last)):
+            end = (chain[-1][0].seq, chain[-1][1].hash.hex()) if chain else (0, "")
+            is_end = (seq, last) == end if end[0] == seq else _is_erased(seq - end[0], last, exam.erased_said)
+            if not wrong and not (is_end and seq):
                 wrong = ("chain.end", seq)
             if wrong:
                 exam.result.add("PKG-040", f"{item['id']} ({source})", wrong[0], seq=wrong[1])
@@ -39,14 +43,23 @@ def check_source_order(exam: Examination) -> None:
             exam.result.add("PKG-041", f"data/events/{each.index}", "chain.prev", seq=link.seq)
 
 
-def _why_broken(chain: list[tuple[Link, Logged]]) -> tuple[str, int] | tuple[()]:
+def _is_erased(count: int, last: str, erased: Collection[str]) -> bool:
+    """Say whether `count` events that are not here, `last` being the newest, may be such as have no body any more.
+
+    Whether they may have none is told by `check_erased`; here it is asked only that no more are missing than those.
+    """
+    return last in erased and 0 < count <= len(erased)
+
+
+def _why_broken(chain: list[tuple[Link, Logged]], erased: Collection[str]) -> tuple[str, int] | tuple[()]:
     number, head = 0, bytes(32)
     for link, each in chain:
         if link.seq == number:
             return ("chain.fork", link.seq)
         if link.seq != number + 1:
-            return ("chain.gap", number + 1)
-        if link.prev != head:
+            if not _is_erased(link.seq - number - 1, link.prev.hex(), erased):
+                return ("chain.gap", number + 1)
+        elif link.prev != head:
             return ("chain.prev", link.seq)
         number, head = link.seq, each.hash
     return ()

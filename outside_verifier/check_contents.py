@@ -27,7 +27,7 @@ def check_contents(exam: Examination) -> None:
     bag, result = exam.bag, exam.result
     data = exam.small(CONTENTS, _MAX_PACKAGE_JSON, "PKG-001")
     try:
-        exam.listed, exam.items = read_package(data) if data is not None else (set(), [])
+        exam.listed, exam.items, exam.erased_said = read_package(data) if data is not None else (set(), [], {})
     except RefusedError as error:
         result.refused("PKG-050", CONTENTS, error)
         return
@@ -47,7 +47,7 @@ def check_contents(exam: Examination) -> None:
         elif (presence := PRESENCE_FILE.fullmatch(path)) is not None:
             stray = presence[1] not in ids
         elif path.startswith("data/proofs/") and path not in _PROOFS and not RECORDER_FILE.fullmatch(path):
-            stray = proof is None or int(proof[1]) not in exam.listed | there
+            stray = proof is None or int(proof[1]) not in exam.listed | there | {*exam.erased_said.values()}
         else:
             continue
         if stray:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .event import Event, item_id
 from .examination import Examination
+from .findings import Severity
 from .intervals import text_of
 from .stamps import Interval
 from .strict import RefusedError, hex_bytes
@@ -50,8 +51,10 @@ def _check_item(exam: Examination, item: dict[str, Any], about: list[Event], cen
         result.add("PKG-050", item["id"], "item.id")
     path, is_whole = item["file"], False
     if path is None:
-        if not any(event.kind == "disposal.done" for event in about):
-            result.add("PKG-050", item["id"], "item.gone")
+        if item["id"] not in exam.tombstones:
+            result.add("PKG-079", item["id"], "item.gone")
+    elif item["id"] in exam.tombstones:
+        result.add("PKG-077", path, "item.back", severity=Severity.FAULT, index=exam.tombstones[item["id"]])
     elif path not in bag.sizes:
         if path not in exam.named:
             result.add("PKG-050", path, "file.missing", path=path)

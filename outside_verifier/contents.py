@@ -34,9 +34,12 @@ def read_signed(payload: bytes) -> dict[str, Any]:
     return signed
 
 
-def read_package(data: bytes) -> tuple[set[int], list[dict[str, Any]]]:
-    """Return the places of the events in the log, and the items; paths get their `data/` in front."""
-    document = members(canonical_object(data), "events items version", "package.json")
+def read_package(data: bytes) -> tuple[set[int], list[dict[str, Any]], dict[str, int]]:
+    """Return the places of the events in the log, the items, and by their hashes the places of events without a body.
+
+    Paths get their `data/` in front.
+    """
+    document = members(canonical_object(data), "events items version", "package.json", "erased")
     if document["version"] != "1":
         raise RefusedError("version", found=document["version"])
     if not isinstance(document["events"], list) or not isinstance(document["items"], list):
@@ -46,7 +49,18 @@ def read_package(data: bytes) -> tuple[set[int], list[dict[str, Any]]]:
     ids = [item["id"] for item in items]
     if events != sorted(set(events)) or ids != sorted(set(ids)):
         raise RefusedError("sorted", what="package.json")
-    return set(events), items
+    return set(events), items, _read_erased(document.get("erased", []), set(events))
+
+
+def _read_erased(value: object, events: set[int]) -> dict[str, int]:
+    if not isinstance(value, list):
+        raise RefusedError("list", what="erased")
+    entries = [members(each, "index sha256", "erased") for each in value]
+    erased = {hex_bytes(each["sha256"]).hex(): number(each["index"]) for each in entries}
+    places = list(erased.values())
+    if len(places) != len(value) or places != sorted(set(places)) or not events.isdisjoint(places):
+        raise RefusedError("sorted", what="erased")
+    return erased
 
 
 def _read_item(value: object) -> dict[str, Any]:

@@ -64,12 +64,22 @@ class Time:
 
 
 @dataclass(frozen=True)
+class Actor:
+    """Who acted, and how well that is proved."""
+
+    kind: str
+    id: str
+    level: str
+
+
+@dataclass(frozen=True)
 class Event:
     """An event whose form was checked; its signatures and chains are checked elsewhere."""
 
     kind: str
     source: Link
     item: Link | None
+    actor: Actor
     subject: str
     subject_sha256: str
     subject_sm3: str  # of the same bytes, or empty
@@ -97,7 +107,6 @@ def parse_statement(payload: bytes) -> Event:
     _form(predicate["id"], "id")
     if len(base64_bytes(text_of(predicate["salt"], "salt", 24))) != 16:  # noqa: PLR2004 - the salt's bytes
         raise RefusedError("text", what="salt")
-    _check_actor(predicate["actor"])
     rules = predicate["rules"]
     if not isinstance(rules, list) or len(rules) > 64:  # noqa: PLR2004 - as the specification has it
         raise RefusedError("list", what="rules")
@@ -111,6 +120,7 @@ def parse_statement(payload: bytes) -> Event:
         kind=_form(predicate["kind"], "kind"),
         source=_link(predicate["source"], "source"),
         item=None if predicate["asset"] is None else _link(predicate["asset"], "item"),
+        actor=_actor(predicate["actor"]),
         subject=subject,
         subject_sha256=digest,
         subject_sm3=sm3,
@@ -182,14 +192,14 @@ def _link(value: object, what: str) -> Link:
     return Link(_form(link["id"], what), seq, prev)
 
 
-def _check_actor(value: object) -> None:
+def _actor(value: object) -> Actor:
     actor = members(value, "id kind level proof", "actor")
     kind, level = _form(actor["kind"], "actor.kind"), _form(actor["level"], "actor.level")
-    text_of(actor["id"], "actor.id", 128, 1)
     if actor["proof"] is not None:
         hex_bytes(actor["proof"])
     if kind != "person" and level != "station":
         raise RefusedError("form", what="actor.level", text=level)
+    return Actor(kind, text_of(actor["id"], "actor.id", 128, 1), level)
 
 
 def _time(value: object) -> Time:

@@ -25,6 +25,7 @@ class Logged:
     hash: bytes
     event: Event
     is_proved: bool  # signature, leaf and proof are right
+    signed_by: frozenset[str] = frozenset()  # ids of people's keys that signed it, too
 
 
 @dataclass
@@ -46,6 +47,9 @@ class Examination:
     signers: set[str] = field(default_factory=set)  # check_events: ids of keys that signed one
     intervals: dict[int, Interval] = field(default_factory=dict)  # check_time: what is proved of when, by place
     seals: dict[int, Seal] = field(default_factory=dict)  # check_seals: what proofs are about, by place
+    erased_said: dict[str, int] = field(default_factory=dict)  # check_contents: entries without a body, by hash
+    tombstones: dict[str, int] = field(default_factory=dict)  # check_decisions: lawful ones, by item: their places
+    erased: dict[str, int] = field(default_factory=dict)  # check_decisions: events whose bodies they name, by hash
     about: dict[str, list[Event]] = field(default_factory=dict)  # check_items: what is believed, by item
 
     def __post_init__(self) -> None:

@@ -49,6 +49,8 @@ class Result:
     notices: list[Finding] = field(default_factory=list)  # nothing is wrong, and people should know it
     sealed: list[dict[str, str]] = field(default_factory=list)  # how many items of a recorder there are
     items: list[dict[str, str]] = field(default_factory=list)
+    decisions: list[dict[str, str]] = field(default_factory=list)  # what people decided, and how well that is proved
+    erased: list[dict[str, str]] = field(default_factory=list)  # proved entries whose bodies were erased by law
     keys: dict[str, str] = field(default_factory=dict)  # whose keys were believed, and their ids
 
     @property

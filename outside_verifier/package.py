@@ -12,6 +12,8 @@ from .check_bag import check_bytes, check_footage_bytes, check_names
 from .check_belongs import check_belongs, check_blobs
 from .check_chains import check_item_chains, check_source_order
 from .check_contents import check_contents
+from .check_decisions import check_decisions
+from .check_erased import check_erased
 from .check_events import check_events
 from .check_gm import check_sm2, check_sm3
 from .check_items import check_items
@@ -65,6 +67,9 @@ def verify_package(
     check_item_chains(exam)
     check_source_order(exam)
     check_time(exam, trust)
+    # Did people who may decide what was done with it?
+    check_decisions(exam, trust)
+    check_erased(exam, trust)
     # Is the footage theirs, and is all of it here and nothing besides?
     check_items(exam, trust)
     check_seals(exam, trust)

@@ -29,10 +29,7 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
         kept = sum(finding.code == code for finding in result.findings)
         if count > kept:
             yield say(TEXTS, "more", language, code=code, count=count - kept)
-    for item in result.items:
-        yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
-        if item["pulled_at"]:
-            yield safe(_when(item, language))
+    yield from _shown(result, language)
     yield from _sealed(result, language)
     about = {**dict.fromkeys(("id", "created_at", "recipient", "basis", "site"), "?"), **result.about}
     if "id" in result.about:
@@ -54,6 +51,18 @@ def lines(result: Result, language: str, trust_file: str = "") -> Iterator[str]:
     yield say(TEXTS, f"exit.{result.exit_code}", language)
 
 
+def _shown(result: Result, language: str) -> Iterator[str]:
+    """Yield what is in the package: its items, what people decided about them, what was erased."""
+    for item in result.items:
+        yield safe(say(TEXTS, f"item.{item['proved']}", language, **item))
+        if item["pulled_at"]:
+            yield safe(_when(item, language))
+    for decision in result.decisions:
+        yield safe(say(TEXTS, f"decision.{decision['level']}", language, **decision))
+    for entry in result.erased:
+        yield say(TEXTS, "erased", language, **entry)
+
+
 def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
     """Return what programs read: everything, in both languages."""
     return {
@@ -66,6 +75,8 @@ def document(result: Result, trust_file: str = "") -> Mapping[str, Any]:
         "items": result.items,
         "notices": [_as_json(notice) for notice in result.notices],
         "sealed": result.sealed,
+        "decisions": result.decisions,
+        "erased": result.erased,
         "ed25519": LIBRARY or "own",
         "keys": result.keys,
         "trust": result.about_trust,

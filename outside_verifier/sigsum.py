@@ -54,8 +54,8 @@ class Proof:
     path: tuple[bytes, ...]
 
     def leaf_of(self, envelope: bytes) -> Leaf:
-        """Return the leaf that the log must have for this envelope."""
-        return Leaf(sha256(sha256(envelope).digest()).digest(), self.leaf_signature, self.key_hash)
+        """Return the leaf that the log must have for the envelope of this hash."""
+        return Leaf(sha256(envelope).digest(), self.leaf_signature, self.key_hash)
 
     def check_inclusion(self, leaf: Leaf) -> None:
         """Return if the proof leads from the leaf to its root."""

@@ -121,12 +121,18 @@ class Trust:
 
     @property
     def all_keys(self) -> dict[str, Key]:
-        """Return the keys of everybody who ever might sign events, and the log's."""
-        return {**{each.key.id: each.key for each in self.logs}, **self.by_id}
+        """Return the keys of everybody who ever might sign events, as a source or as a person, and the log's."""
+        keys = [*(log.key for log in self.logs), *(each.key for each in self.entries)]
+        return {key.id: key for key in (*keys, *(person.key for person in self.people))}
 
-    def entry(self, key_id: str, name: str) -> Source | None:
-        """Return the entry of a source's key."""
-        return next((each for each in self.entries if each.key.id == key_id and each.name == name), None)
+    @property
+    def centres(self) -> set[str]:
+        """Return the names that the centre ever had."""
+        return {each.name for each in self.entries if each.role == CENTRE}
+
+    def entry(self, key_id: str, name: str | None) -> Source | None:
+        """Return the entry of a source's key; `name` None: whose ever it is."""
+        return next((each for each in self.entries if each.key.id == key_id and name in (None, each.name)), None)
 
     @property
     def witnesses(self) -> Policy:

@@ -263,6 +263,66 @@ CODES: dict[str, dict[str, str]] = {
         "fix_zh": "来源或日志说了假话：通知稽核",
         "fix_en": "its source or the log lies: tell the auditor",
     },
+    "PKG-070": {
+        "zh": "事件写明由某人以本人密钥签名，其中却没有该人当时有效的密钥的签名",
+        "en": "an event claims a person's key, and no key of that person that counts at its place signed it",
+        "fix_zh": "不能证明是此人所为；保留现状并查问",
+        "fix_en": "nothing shows that this person did it; keep everything as it is and ask",
+    },
+    "PKG-071": {
+        "zh": "批准与申请不符，或被用于别的条目、用途或接收人",
+        "en": "a grant is not what was asked for, or was used for other items, another purpose or another recipient",
+        "fix_zh": "查明是谁用的、用在哪里，并报告",
+        "fix_en": "find out who used it and for what, and report it",
+    },
+    "PKG-072": {
+        "zh": "没有当时有效的批准就查看或复制了录像",
+        "en": "footage was viewed or copied without a grant that was in force",
+        "fix_zh": "查明是谁看的、复制件在哪里，并报告",
+        "fix_en": "find out who saw it and where the copies are, and report it",
+    },
+    "PKG-073": {
+        "zh": "作出决定的人无权这样做，或批准的就是自己的申请",
+        "en": "somebody decided who may not, or approved what he had asked for himself",
+        "fix_zh": "该决定无效；由有权的人重新决定，并报告",
+        "fix_en": "it does not count; let somebody decide who may, and report it",
+    },
+    "PKG-074": {
+        "zh": "保全尚未解除就处置了录像",
+        "en": "footage was disposed of while a hold was open",
+        "fix_zh": "停止处置，保留其余一切并报告；从副本恢复",
+        "fix_en": "stop disposing, keep everything else and report it; restore it from a replica",
+    },
+    "PKG-075": {
+        "zh": "设置或解除保全的人无权，解除没有本人密钥、由设置人自己所为或指向别的保全",
+        "en": "a hold was placed or released by one who may not, or its release is of no key or of another hold",
+        "fix_zh": "该保全仍然有效；查问并报告",
+        "fix_en": "the hold is still open; ask, and report it",
+    },
+    "PKG-076": {
+        "zh": "销毁记录没有两个人以本人密钥对同一提议的签名，或所销毁的不在其中",
+        "en": "a tombstone without two persons' keys over the same proposal, or of what it does not name",
+        "fix_zh": "停止处置，保留其余一切并报告；从副本恢复",
+        "fix_en": "stop disposing, keep everything else and report it; restore it from a replica",
+    },
+    "PKG-077": {
+        "zh": "已经销毁的条目又出现，或之后又被使用",
+        "en": "something that was disposed of is here again, or was used afterwards",
+        "fix_zh": "查明它从哪里来，并报告",
+        "fix_en": "find out where it came from, and report it",
+    },
+    "PKG-078": {
+        "zh": "案件所指的不是该条目的内容，或未解除就移到别的案件",
+        "en": "a case names other bytes than the item's, or an item was moved to another case without being unlinked",
+        "fix_zh": "以采集站签名的事件为准；查问",
+        "fix_en": "believe the event that the station signed, and ask",
+    },
+    "PKG-079": {
+        "zh": "内容或事件正文不见了，没有有效的销毁记录",
+        "en": "bytes or the body of an event are gone, and no lawful tombstone says so",
+        "fix_zh": "向出具单位查问；保留现状并报告",
+        "fix_en": "ask whoever made it; keep everything as it is and report it",
+    },
 }
 
 _SM2 = (
@@ -386,8 +446,29 @@ REASONS: dict[str, tuple[str, str]] = {
         "its id is not the one that recorder, raw path, size and digest give",
     ),
     "item.gone": (
-        "没有内容，却没有事件说已处置",
-        "its bytes are not here, and no event says that they were disposed of",
+        "没有内容，也没有有效的销毁记录",
+        "its bytes are not here, and there is no lawful tombstone",
+    ),
+    "item.back": ("销毁记录在第 {index} 号", "its tombstone is entry {index} of the log"),
+    "body.gone": ("没有销毁记录写明删除了它", "no tombstone says that it was erased"),
+    "decision.form": ("正文不符合规定格式", "its body is not of the one form"),
+    "decision.key": ("没有本人密钥的签名：{of}", "no key of that person signed: {of}"),
+    "decision.role": ("当时没有这个职务：{of}", "not of the role at that place in the log: {of}"),
+    "decision.same-person": ("是同一个人，或同一把密钥：{of}", "the same person, or the same key: {of}"),
+    "decision.reference": (
+        "它所依据的不在前面，或不是同一事：{of}",
+        "what it rests on is not before it, or another: {of}",
+    ),
+    "decision.items": ("条目不在其中：{of}", "an item that is not among them: {of}"),
+    "decision.purpose": ("批准的是另一种用途：{of}", "granted for another purpose: {of}"),
+    "decision.recipient": ("批准的是给别人：{of}", "granted for somebody else: {of}"),
+    "decision.period": ("不在批准的期限内：{of}", "not in the period of the grant: {of}"),
+    "decision.hold": ("保全尚未解除：{of}", "a hold is open: {of}"),
+    "decision.tombstone": ("已有销毁记录：{of}", "it has a tombstone: {of}"),
+    "decision.bytes": ("内容与采集站签名的不同：{of}", "not the bytes that a station signed for: {of}"),
+    "decision.case": (
+        "该条目在别的案件里，或不在该案件里：{of}",
+        "the item is in another case, or not in this one: {of}",
     ),
     "der": ("不是规定的 DER 编码", "it is not DER as it has to be"),
     "stamp.refused": ("机构拒绝加盖", "the authority refused"),
@@ -494,6 +575,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "· recorder {recorder}: up to {day} (entry {size}) the log knows no item of it",
     ),
     "mirrors": ("· 镜像方已逐条重算：{mirrors}", "· recomputed, event by event, by the mirrors: {mirrors}"),
+    "decision.person-key": (
+        "· 第 {index} 号 {kind}：{person}，由本人密钥签名",
+        "· entry {index} {kind}: {person}, signed with his own key",
+    ),
+    "decision.session": (
+        "· 第 {index} 号 {kind}：{person}，只是机器说此人已登录，不证明是谁",
+        "· entry {index} {kind}: {person}, of whom a machine says that he was logged in; that proves nobody",
+    ),
+    "decision.station": (
+        "· 第 {index} 号 {kind}：{person}，只是机器的说法，不证明是谁",
+        "· entry {index} {kind}: {person}, on the machine's word alone; that proves nobody",
+    ),
+    "erased": (
+        "· 第 {index} 号：正文已依法删除，见第 {tombstone} 号销毁记录；该条目和次序仍得到证明",
+        "· entry {index}: its body was erased by law, as tombstone {tombstone} says; entry and order are still proved",
+    ),
     "more": ("✗ {code} 另有 {count} 处", "✗ {code} {count} more"),
     "rests.own": (
         "依据的是证据包自带的公钥，它们本身不证明任何事：请从别的渠道取得，用 --trust 文件 再核验",
@@ -534,8 +631,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "That everybody was shown the same log rests on the witnesses {witnesses}: ask whose they are",
     ),
     "limit.person": (
-        "不能证明：是哪个人。个人密钥尚未启用，标注和说明是机器代签的",
-        "Not proved: which person it was. There are no personal keys yet; machines sign what people type",
+        "不能证明：是哪个人，除非写明由本人密钥签名；其余的标注和说明是机器代签的",
+        "Not proved: which person it was, unless his own key signed; else machines sign what people type",
     ),
     "limit.words": (
         "不能证明：没有略去条目最后的事件（例如最后的标注）。链尾在哪里，只凭中心的说法",

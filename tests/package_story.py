@@ -98,6 +98,8 @@ class EvidenceStory:
         self.log_items: list[tuple[Source, bytes]] = []
         self.blobs: dict[str, bytes] = {}
         self.wanted: list[int] = []  # indexes of the events that go into the package
+        self.gone: set[AssetId] = set()  # items whose bytes were disposed of
+        self.erased: set[int] = set()  # indexes of events whose bodies were erased
         self.trust = first_trust(
             SITE,
             self.log,
@@ -214,7 +216,8 @@ class EvidenceStory:
         }
         for number, root in enumerate(self.roots, start=1):
             files[f"trust/roots/{number}.dsse.json"] = root
-        for key in (*(log.key for log in self.trust.logs), *(each.key for each in self.trust.sources)):
+        by_sources = (*(log.key for log in self.trust.logs), *(each.key for each in self.trust.sources))
+        for key in (*by_sources, *(each.key for each in self.trust.people)):
             files[f"trust/keys/{sha(key)}.pem"] = public_key_pem(key)
         for each in self.trust.sources:
             if each.sm2 is not None:
@@ -222,10 +225,14 @@ class EvidenceStory:
             until = "" if each.until is None else f"-until-{each.until}"
             files[f"trust/submit-{each.id}{until}.pub"] = ssh_line(each.key, each.id)
         for original in self.originals:
-            files[original.file] = original.data
-            files[f"{original.file}.chunks"] = chunks_of(original.data)
+            if original.id not in self.gone:
+                files[original.file] = original.data
+                files[f"{original.file}.chunks"] = chunks_of(original.data)
         for index in self.wanted:
-            files |= self.event_files(index)
+            only_proof = (f"proofs/{index}.sigsum",) if index in self.erased else ()
+            files |= {
+                name: data for name, data in self.event_files(index).items() if not only_proof or name in only_proof
+            }
         files["package.json"] = self.package_json()
         return files
 
@@ -275,15 +282,20 @@ class EvidenceStory:
             items.append(
                 {
                     "chains": chains,
-                    "chunks": f"{original.file}.chunks",
-                    "file": original.file,
+                    "chunks": None if original.id in self.gone else f"{original.file}.chunks",
+                    "file": None if original.id in self.gone else original.file,
                     "id": original.id,
                     "recording": "R-1",
                     "sha256": sha(original.data),
                     "size_bytes": str(len(original.data)),
                 }
             )
-        return canonical_bytes({"events": [str(index) for index in self.wanted], "items": items, "version": "1"})
+        events: list[Any] = [str(index) for index in self.wanted if index not in self.erased]
+        contents: dict[str, Any] = {"events": events, "items": items, "version": "1"}
+        if self.erased:
+            erased = sorted(self.erased)
+            contents["erased"] = [{"index": str(each), "sha256": sha(self.log_items[each][1])} for each in erased]
+        return canonical_bytes(contents)
 
     def write(self, bag: Path) -> Package:
         """Write the package."""

@@ -23,10 +23,14 @@ from chain_of_custody.signatures import Ed25519Signer
 from chain_of_custody.witness_policy import WitnessPolicy
 from evidence_model.events import EventKind
 from evidence_store.package_export import export_package
+from evidence_store.rebuild import rebuild
 from host_io.sm2 import Sm2Signer, make_sm2_key, sm2_point
 from host_io.trust import station_witness
+from tests.decided_home import decided_home
+from tests.decision_story import LEADER
 from tests.fakes.centre_home import LOG, SITE, Centre, centre_at, make_centre_home, trust_of
 from tests.fakes.fake_station import FakeStation
+from tests.fakes.log_on_disc import test_key
 from tests.fakes.manual_clock import ManualClock
 from tests.packages import HOSTILE_NAMES, Docking, document, flip, recording_of
 from tests.stamping import stamped_centre
@@ -214,6 +218,31 @@ def test_the_page_bounds_the_time_of_events_by_stamps(tmp_path: Path) -> None:
             assert follow(package, [*needed, steps[9]], tmp_path / "scratch").returncode != 0, path
             path.write_bytes(data)
     assert follow(package, [*needed, steps[9]], tmp_path / "scratch").returncode == 0
+
+
+def test_the_page_proves_what_people_decided_and_what_was_erased_by_law(tmp_path: Path) -> None:
+    with decided_home(tmp_path / "home") as home:
+        gone, left = home.assets
+        home.view(home.grant(home.ask()))
+        envelope = home.reread_of(gone)
+        proposal = home.propose(assets=[gone], erased=[envelope])
+        home.dispose(proposal, home.approve(proposal, assets=[gone]), asset=gone, erased=[envelope])
+        home.erase_bytes(gone)
+    home.erase_body(envelope)
+    rebuild(home.paths)
+    recordings = [recording_of(each) for each in (gone, left)]
+    assert export_package(home.paths, recordings=recordings, out=tmp_path / "out").ok
+    package = tmp_path / "out"
+    work = tmp_path / "work"
+    work.mkdir()
+    done = follow(package, blocks(package, "en"), work)
+    assert done.returncode == 0, done.stderr
+    (erased,) = document(package, "data/package.json")["erased"]
+    assert f"event {erased['index']} is entry" in done.stdout
+    assert " access.approved\n" in done.stdout
+    signature = next(package.glob(f"data/events/*.{test_key(LEADER).key_id}.sig"))
+    flip(signature, 10)
+    assert follow(package, [blocks(package, "en")[0], blocks(package, "en")[3]], work).returncode != 0
 
 
 def test_both_pages_have_the_same_commands(package: Path) -> None:

@@ -6,7 +6,17 @@ import inspect
 
 import pytest
 
-from chain_of_custody import audit, audit_events, audit_seals, audit_tree, errors, strict_text, time_bounds, time_stamp
+from chain_of_custody import (
+    audit,
+    audit_events,
+    audit_seals,
+    audit_tree,
+    breaches,
+    errors,
+    strict_text,
+    time_bounds,
+    time_stamp,
+)
 from evidence_model.errors import EvidockError
 from evidence_model.findings import catalogue
 
@@ -18,7 +28,7 @@ ERRORS = {
 }
 FINDINGS = {
     value: name
-    for module in (audit, audit_tree, audit_events, audit_seals, time_bounds)
+    for module in (audit, audit_tree, audit_events, audit_seals, breaches, time_bounds)
     for name, value in vars(module).items()
     if name.isupper() and isinstance(value, str) and value.startswith("COC-")
 }
@@ -34,7 +44,7 @@ def test_no_code_is_used_twice() -> None:
     assert len({each.code for each in classes}) == len(classes)
     names = [
         name
-        for module in (audit, audit_tree, audit_events, audit_seals, time_bounds)
+        for module in (audit, audit_tree, audit_events, audit_seals, breaches, time_bounds)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and value.startswith("COC-")
     ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chain_of_custody.breaches import Why
 from chain_of_custody.signatures import public_key_pem
 from evidence_model.canonical import canonical_bytes
 from evidence_model.findings import catalogue
@@ -377,6 +378,7 @@ def test_every_reason_has_its_words_and_what_fills_their_blanks() -> None:
     given = [*given_reasons(), *((f"chain.{name}", {"seq"}) for name in ("end", "fork", "gap", "prev"))]
     given += [(f"time.{name}", {"seconds", "stamp"}) for name in ("back", "ahead")]
     given += [("time.mono", {"seconds"}), ("time.jump", {"seconds"}), ("time.beacon", {"size"})]
+    given += [(f"decision.{why.value}", {"of"}) for why in Why]
     assert {reason for reason, _ in given} == set(REASONS) - {""}
     for reason, facts in given:
         for text in REASONS[reason]:

@@ -653,29 +653,6 @@ def test_pkg_050_a_file_of_no_event(package: Package, name: str) -> None:
     assert codes(verify(package)) == {"PKG-050"}
 
 
-def without_bytes(package: Package) -> Package:
-    package.path(BIG).unlink()
-    package.change_contents(
-        lambda contents: next(each for each in contents["items"] if each["id"] == FILES[0].id).update(file=None)
-    )
-    package.seal()
-    return package
-
-
-def test_an_item_whose_bytes_were_disposed_of_has_its_events_alone(tmp_path: Path) -> None:
-    """The other half of design promise 6: the proofs outlive the bytes."""
-    story = EvidenceStory(FILES)
-    subject = (f"asset/{FILES[0].id}", sha(FILES[0].data))
-    story.say(story.centre, "disposal.done", subject, {"why": "its time was over"}, asset=FILES[0].id)
-    result = verify(without_bytes(story.write(tmp_path / "bag")))
-    assert codes(result) == set()
-    assert sorted(item["proved"] for item in result.items) == ["gone", "yes"]
-
-
-def test_pkg_050_bytes_that_are_not_there_although_no_event_says_that_they_were_disposed_of(package: Package) -> None:
-    assert codes(verify(without_bytes(package))) == {"PKG-050"}
-
-
 def pulled_again(recorder: str, path: str) -> EvidenceStory:
     """Let the station say once more, and perhaps otherwise, where the first item came from."""
     story = EvidenceStory(FILES)
