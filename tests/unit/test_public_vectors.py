@@ -42,7 +42,6 @@ WITHOUT_VECTOR = {
     "PKG-027": "an SM2 signature is never the same twice, and few machines check SM3 and SM2",
     **dict.fromkeys(map("PKG-{:03d}".format, range(51, 55)), "seals and mirrors: not made yet"),
     **dict.fromkeys(map("PKG-{:03d}".format, range(60, 67)), "a time stamp is never the same twice: it must be kept"),
-    **dict.fromkeys(map("PKG-{:03d}".format, range(70, 80)), "decisions: not made yet"),
 }
 
 
