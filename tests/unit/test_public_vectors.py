@@ -40,7 +40,7 @@ WITHOUT_VECTOR = {
     "PKG-023": "a P-256 signature and no library for it: that is about the verifier's machine, not about the package",
     "PKG-024": "SM3 or SM2 where a machine has neither: the same",
     "PKG-027": "an SM2 signature is never the same twice, and few machines check SM3 and SM2",
-    **dict.fromkeys(map("PKG-{:03d}".format, range(51, 55)), "seals and mirrors: not made yet"),
+    "PKG-053": "it is said of every package without a seal and refuses nothing",
     **dict.fromkeys(map("PKG-{:03d}".format, range(60, 67)), "a time stamp is never the same twice: it must be kept"),
 }
 

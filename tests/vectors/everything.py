@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evidence_model.canonical import canonical_bytes
 from tests.unit.chain_of_custody import vector_files as custody
-from tests.vectors import cases, decision_cases, key_cases, packages, rfc6962
+from tests.vectors import cases, decision_cases, key_cases, packages, rfc6962, seal_cases
 from tests.vectors.custody_words import ZH
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evidence_model.canonical import JsonObject
 
 FOLDER = Path(__file__).parents[2] / "vectors"
-CASES = [*cases.CASES, *key_cases.CASES, *decision_cases.CASES]
+CASES = [*cases.CASES, *key_cases.CASES, *decision_cases.CASES, *seal_cases.CASES]
 INDEX, PROOFS = "index.json", "rfc6962.json"
 BY_HAND = ("README.md", ".gitattributes")
 _KINDS = {
