@@ -16,6 +16,7 @@ from evidence_model.findings import Finding, Severity
 from evidence_model.ids import AssetId, SourceId
 
 SEAL_DIFFERS = "COC-173"
+SEAL_NOT_MADE_AGAIN = "COC-174"
 
 
 class AuditedEvent(Protocol):
@@ -56,7 +57,10 @@ class SealAudit:
                 self._malformed.append(Finding(SealRejectedError.code, Severity.FAULT, f"entry {index}", details))
 
     def findings(self, events: Mapping[int, AuditedEvent]) -> Iterator[Finding]:
-        """Yield the seals that are wrong; if an event before one is not there (told already), it cannot be known."""
+        """Yield the seals that are wrong, and those before which an event is not there, so that it cannot be known.
+
+        Why it is not there was told already: it was lost, or its body was erased by law.
+        """
         yield from self._malformed
         chains: dict[AssetId, dict[str, SealedEnd]] = {}
         pairs: dict[str, set[AssetId]] = {}
@@ -71,7 +75,8 @@ class SealAudit:
                 if event.recorder is not None and source not in self.centres:
                     pairs.setdefault(event.recorder, set()).add(asset.id)
             if index < seal.size:
-                return
+                yield Finding(SEAL_NOT_MADE_AGAIN, Severity.NOTE, f"entry {place}", {"missing": f"entry {index}"})
+                continue
             self.checked_count += 1
             right = _made_again(seal.size, pairs, chains)
             if right != seal:

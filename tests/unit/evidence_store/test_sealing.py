@@ -115,6 +115,24 @@ def test_attack_26_a_seal_that_omits_or_invents_anything_is_damage(
     assert damage(centre) == [("COC-173", f"entry {place}")]  # older ones are checked, too
 
 
+def test_a_seal_over_a_body_that_is_not_there_is_told_as_one_that_cannot_be_made_again(
+    centre: Centre, station: FakeStation
+) -> None:
+    before = centre.ledger.size
+    centre.seal()
+    Docking(centre, station).pull(b"film")
+    centre.seal()
+    place = centre.ledger.size - 1
+    centre.ledger.settle()
+    assert "COC-174" not in {each.code for each in verify_home(centre.paths)}
+    lost = centre.catalogue.db.execute("select hash from event where log_index = ?", (before + 1,)).fetchone()["hash"]
+    name = lost.hex()
+    (centre.paths.log / "envelopes" / name[:2] / f"{name}.dsse.json").unlink()
+    told = {each.code: each for each in verify_home(centre.paths)}
+    assert (told["COC-174"].subject, told["COC-174"].severity) == (f"entry {place}", Severity.NOTE)
+    assert told["COC-120"].severity is Severity.DAMAGE
+
+
 def test_a_seal_of_entries_that_came_after_it_or_in_another_form_is_no_seal(centre: Centre) -> None:
     place = say(centre, seal_of(centre.ledger.size + 5, []))
     fact = log_sealed(Sealing(seal_of(3, []), centre.clock.now()), centre.sequencer.trusted.centre.id)
