@@ -36,6 +36,7 @@ from operator_cli.home_catalogue import home_catalogue
 from operator_cli.home_making import HomeWish, make_home
 from operator_cli.people_time import zone_of
 from operator_cli.saying import say_about_recording
+from operator_cli.sealing import seal_now
 from operator_cli.simulated_recorder import make_recorder
 from operator_cli.station_view import StationItem, station_reading
 from operator_cli.stolen_keys import forge_package
@@ -188,6 +189,8 @@ class Demonstration:
             self._timeline(config, said)
         with self._step("verify") as said:
             self._verify(items, said)
+        with self._step("seal") as said:
+            said.detail = texts("demo.seal", index=seal_now(self._paths, texts).index)
         with self._step("export") as said:
             package = self._export(said)
         with self._step("thief") as said:

@@ -1,12 +1,14 @@
 """What a thief of the keys of centre and log could do: shown by the demonstration, and why it is not enough.
 
-The thief leaves the tags out of the history, writes the log anew, signs every checkpoint, and makes an evidence package
-of it, all with the product's own functions and the true keys. What he has not got are the witnesses.
+The thief ends the history before the first tag, so that neither tags nor the seal that covers them were ever said,
+writes the log anew, signs every checkpoint, and makes an evidence package of it, all with the product's own functions
+and the true keys. What he has not got are the witnesses.
 """
 
 import shutil
 import tempfile
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from chain_of_custody.checkpoint import open_checkpoint
@@ -56,8 +58,7 @@ def _write_history(paths: HomePaths, thief: HomePaths, *, log_key: bytes) -> Non
     reader = LogReader(true_log)
     entries = [
         LogEntry(reader.raw_envelope(event.hash), reader.leaf(event.index, size).to_bytes())
-        for event in reader.events(0, size)
-        if event.view.kind != EventKind.TAGS_SET.value
+        for event in takewhile(lambda each: each.view.kind != EventKind.TAGS_SET.value, reader.events(0, size))
     ]
     ledger = Ledger(LogFolder(thief.log), keys.read_signing_key(trust.log_key_path(thief)))
     ledger.open()

@@ -115,6 +115,8 @@ def _limits(result: Result, language: str) -> list[str]:
     """Return what this does not prove, whatever was found."""
     witnesses = result.about.get("witnesses", "")
     texts = {"limit.log": "limit.witnessed"} if witnesses else {}
+    if result.items and all("sealed" in item for item in result.items):
+        texts["limit.words"] = "limit.sealed"
     return [say(TEXTS, texts.get(limit, limit), language, witnesses=witnesses) for limit in _LIMITS]
 
 

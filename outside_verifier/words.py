@@ -638,6 +638,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "不能证明：没有略去条目最后的事件（例如最后的标注）。链尾在哪里，只凭中心的说法",
         "Not proved: that an item's last events (a last tag, say) are here. Where its chain ends, the centre says",
     ),
+    "limit.sealed": (
+        "封存之前没有略去任何事件，凭的是中心签名的索引，镜像方可以重算；封存之后的不能证明",
+        "That nothing before the seal is left out rests on the centre's index, which mirrors recompute; later may be",
+    ),
     "limit.end": (
         "不能证明：证据包制作之后的事件，以及从未签名的事",
         "Not proved: events after the package was made, and whatever nobody ever signed",

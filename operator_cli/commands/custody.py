@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,17 +15,15 @@ from evidence_model.ids import RecorderId
 from evidence_model.sizes import people_size
 from evidence_store import queries
 from evidence_store.errors import BytesNotArrivedError, RecordingUnknownError
-from evidence_store.housekeeping import ask_for_seal
 from evidence_store.mirror import MirrorKey, mirror_log
 from evidence_store.package_export import export_package
-from evidence_store.package_seals import newest_seal
 from host_io import trust
 from host_io.clock import SystemClock
 from host_io.config import HomeConfig
 from host_io.keys import make_signing_key
 from operator_cli.commands.custody_keys import keys
 from operator_cli.display import table
-from operator_cli.errors import NothingRunningError, NotThereError, WaitedTooLongError, WrongUsageError
+from operator_cli.errors import NothingRunningError, NotThereError, WrongUsageError
 from operator_cli.exit_codes import Exit
 from operator_cli.group import PATH, RECORDER, argument, group, option, subcommand
 from operator_cli.home_catalogue import home_catalogue
@@ -35,10 +32,9 @@ from operator_cli.invocation import Invocation
 from operator_cli.people_time import people_time, zone_of
 from operator_cli.progress_line import ProgressLine, copy_progress, duration_text
 from operator_cli.running import look
+from operator_cli.sealing import seal_now
 
 custody = group("custody")
-_SEAL_SECONDS = 120
-_LOOK_SECONDS = 0.2
 custody.add_command(keys)
 
 
@@ -199,17 +195,7 @@ def seal(invocation: Invocation) -> int:
     config = _of_a_store(invocation)
     if Program.STORE not in look(invocation.paths).programs:
         raise NothingRunningError(str(invocation.paths.root))
-    clock = SystemClock()
-    centre = trust.read_trust(invocation.paths.trust).centre.id
-    with contextlib.closing(queries.open_catalogue(invocation.paths)) as db:
-        before = newest_seal(db, centre)
-        ask_for_seal(invocation.paths)
-        until = clock.mono() + _SEAL_SECONDS
-        while (sealed := newest_seal(db, centre)) == before:
-            if clock.mono() > until:
-                raise WaitedTooLongError(invocation.texts("seal.waited", seconds=_SEAL_SECONDS))
-            time.sleep(_LOOK_SECONDS)
-        entry = queries.find_event(db, str(sealed[0] if sealed else 0))
+    entry = seal_now(invocation.paths, invocation.texts)
     at = people_time(entry.at, zone_of(config.zone), unknown=invocation.texts("word.unknown"))
     document = {"id": entry.event_id, **entry.as_json()}
     invocation.answer(document, [invocation.texts("seal.done", index=entry.index, at=at)])

@@ -16,7 +16,20 @@ from tests.workstation import wait_until
 
 pytestmark = pytest.mark.slow
 
-STEPS = ["init", "run", "recorder", "preflight", "dock", "receipt", "tag", "timeline", "verify", "export", "thief"]
+STEPS = [
+    "init",
+    "run",
+    "recorder",
+    "preflight",
+    "dock",
+    "receipt",
+    "tag",
+    "timeline",
+    "verify",
+    "seal",
+    "export",
+    "thief",
+]
 
 
 def demo(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -64,6 +64,7 @@ def test_all_of_an_item_and_of_its_recorder_is_proved_and_said(tmp_path: Path) -
     assert {item["sealed"] for item in result.items} == {str(story.size)}
     [recorder] = result.sealed
     assert recorder == {"recorder": "cam-7", "count": "3", "here": "3", "size": str(story.size), "day": "2026-11-22"}
+    assert [each for each in document(result)["limits"]["en"] if "before the seal" in each]
 
 
 def test_pkg_053_what_no_seal_covers_yet_is_said_and_no_fault(tmp_path: Path) -> None:
@@ -72,6 +73,7 @@ def test_pkg_053_what_no_seal_covers_yet_is_said_and_no_fault(tmp_path: Path) ->
     assert {each.code for each in result.notices} == {"PKG-053"}
     assert {each.subject for each in result.notices} == {original.id for original in FILES}
     assert document(result)["notices"]
+    assert not [each for each in document(result)["limits"]["en"] if "before the seal" in each]
 
 
 def test_events_after_the_seal_change_nothing_that_it_shows(tmp_path: Path) -> None:
