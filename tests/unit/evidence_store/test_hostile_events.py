@@ -1,7 +1,6 @@
 """Whatever an enrolled station signs, the store stays up: it is logged, told where it is odd, and others go on."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from evidence_model.messages import BlobRef, BlobRole
 from evidence_store import queries
 from evidence_store.catalogue_chores import do_one_chore
 from evidence_store.reconcile import NEVER_ANNOUNCED, reconcile, reconciliation_done
-from tests.fakes.centre_home import SITE, Centre, centre_at, make_centre_home, receipts_of, trust_of
+from tests.fakes.centre_home import SITE, Centre, receipts_of
 from tests.fakes.fake_station import FakeStation
 from tests.fakes.fuse_recorder import FuseFile, fuse_recorder
 
@@ -42,17 +41,6 @@ HONEST: dict[str, Json] = {
     "start_at": "2026-11-22T01:00:00.000Z",
     "duration_ms": "1000",
 }
-
-
-@pytest.fixture
-def station() -> FakeStation:
-    return FakeStation()
-
-
-@pytest.fixture
-def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
-    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
-        yield centre
 
 
 def say(station: FakeStation, kind: EventKind, **more: Json) -> bytes:

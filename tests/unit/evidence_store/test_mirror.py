@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,22 +25,6 @@ from tests.packages import Docking, flip
 from tests.unit.evidence_store.test_sealing import say
 
 KEY = MirrorKey("court.example/mirror", Ed25519Signer.from_seed(b"m" * 32))
-
-
-@pytest.fixture
-def station() -> FakeStation:
-    return FakeStation()
-
-
-@pytest.fixture
-def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
-    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
-        yield centre
-
-
-@pytest.fixture
-def docking(centre: Centre, station: FakeStation) -> Docking:
-    return Docking(centre, station)
 
 
 def run(centre: Centre, folder: Path, source: Path | None = None, key: MirrorKey | None = KEY) -> MirrorResult:

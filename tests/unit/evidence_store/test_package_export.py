@@ -75,22 +75,6 @@ LISTING = b'{"kind":"footage","path_hex":"00","size_bytes":"1"}\n'
 
 
 @pytest.fixture
-def station() -> FakeStation:
-    return FakeStation()
-
-
-@pytest.fixture
-def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
-    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
-        yield centre
-
-
-@pytest.fixture
-def docking(centre: Centre, station: FakeStation) -> Docking:
-    return Docking(centre, station)
-
-
-@pytest.fixture
 def film(docking: Docking) -> AssetId:
     return docking.pull(FILM)
 

@@ -1,6 +1,5 @@
 """People find recordings by time, tag, mark and word, and see who said what about them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,22 +14,11 @@ from evidence_store import queries
 from evidence_store.errors import CatalogueMissingError, EventUnknownError, RecordingUnknownError
 from evidence_store.queries import RecordingFilter
 from host_io.config import HomePaths
-from tests.fakes.centre_home import Centre, centre_at, make_centre_home, trust_of
+from tests.fakes.centre_home import Centre
 from tests.fakes.fake_station import FakeStation
 
 RULE = SegmentRule().as_body()
 START = "2026-11-20T01:00:00.000Z"
-
-
-@pytest.fixture
-def station() -> FakeStation:
-    return FakeStation()
-
-
-@pytest.fixture
-def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
-    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
-        yield centre
 
 
 def pull(centre: Centre, station: FakeStation, path: bytes, start: str | None, seconds: int, **more: str) -> AssetId:

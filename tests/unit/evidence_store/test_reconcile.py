@@ -1,9 +1,7 @@
 """What was seen on a recorder is in the store, on its way, explained, or a finding; nothing else."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +11,10 @@ from evidence_model.events import EventKind
 from evidence_model.ids import SourceId
 from evidence_model.messages import BlobRef, BlobRole
 from evidence_store.reconcile import reconcile, reconciliation_done
-from tests.fakes.centre_home import Centre, centre_at, make_centre_home, trust_of
+from tests.fakes.centre_home import Centre, trust_of
 from tests.fakes.fake_station import FakeStation
 
 SOON, LATER, MUCH_LATER = timedelta(minutes=5), timedelta(hours=5), timedelta(hours=25)
-
-
-@pytest.fixture
-def station() -> FakeStation:
-    return FakeStation()
-
-
-@pytest.fixture
-def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
-    with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station)) as centre:
-        yield centre
 
 
 def dock(

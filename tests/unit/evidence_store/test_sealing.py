@@ -27,11 +27,6 @@ REC = recorder_key("rec-1")
 
 
 @pytest.fixture
-def station() -> FakeStation:
-    return FakeStation()
-
-
-@pytest.fixture
 def centre(tmp_path: Path, station: FakeStation) -> Iterator[Centre]:
     with centre_at(make_centre_home(tmp_path / "home", station), trust_of(station), clock=ManualClock()) as centre:
         yield centre
