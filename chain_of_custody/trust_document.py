@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from chain_of_custody.checkpoint import log_note_key
+from chain_of_custody.checkpoint import Checkpoint, log_note_key
 from chain_of_custody.envelope import MAX_SIGNATURES
 from chain_of_custody.errors import PossessionUnprovedError, TrustRejectedError
+from chain_of_custody.log_keys import open_logged
 from chain_of_custody.signatures import KeyId, Signer, Verifier, verifier_for
 from chain_of_custody.strict_text import decode_hex
 from chain_of_custody.trust_entries import (
@@ -57,6 +58,19 @@ class Trust:
     def log_key(self) -> bytes:
         """Return the key that signs the log now."""
         return self.logs[-1].key
+
+    @property
+    def log_before(self) -> TrustedLog | None:
+        """Return the key that signed the log before it was handed over; None if it never was."""
+        return self.logs[-2] if len(self.logs) > 1 else None
+
+    def open_checkpoint(self, note: bytes) -> Checkpoint:
+        """Return what this site's log signed, with its key of now or, up to its end, with an earlier one.
+
+        Raises:
+            RefusedError: as `open_logged`.
+        """
+        return open_logged(note, self.logs)
 
     @property
     def centre(self) -> TrustedSource:

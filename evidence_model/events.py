@@ -20,6 +20,7 @@ class EventKind(Enum):
     FIXITY_CHECKED = "fixity.checked"
     RECONCILIATION_DONE = "reconciliation.done"
     LOG_SEALED = "log.sealed"
+    LOG_HANDOVER = "log.handover"
     HOLD_PLACED = "hold.placed"
     HOLD_RELEASED = "hold.released"
     DISPOSAL_PROPOSED = "disposal.proposed"

@@ -238,6 +238,7 @@ CENTRE_ALONE = frozenset(
         EventKind.FIXITY_CHECKED.value,
         EventKind.RECONCILIATION_DONE.value,
         EventKind.LOG_SEALED.value,
+        EventKind.LOG_HANDOVER.value,
         EventKind.KEY_ENROLLED.value,
         EventKind.KEY_REVOKED.value,
         EventKind.TRUST_CHANGED.value,

@@ -235,7 +235,7 @@ class _Verification:
         state = witness_state(self._paths, station)
         subject = str(state.path.relative_to(self._paths.root))
         try:
-            last = state.last(log_key=log_key)
+            last = state.last(log_key=log_key, before=self._trust.logs_before)
         except (WitnessStateLostError, OSError) as error:
             yield Finding(WitnessStateLostError.code, Severity.DAMAGE, subject, {"why": str(error)[:200]})
             return
@@ -253,9 +253,10 @@ class _Verification:
         check = LogCheck(self._paths.log, log_key, self._trust.verifiers(), self._is_running)
         if self._trust.trust is not None:
             check.trust = self._trust.trust
+            check.before = self._trust.logs_before
         private = self._trust.private.get(("log", ""))
         if private is not None and private != log_key and not check.is_signed_by_its_key():
-            check.log_key = private  # trust.json names another key, and is reported for it
+            check.log_key, check.before = private, ()  # trust.json names another key, and is reported for it
         return check
 
     def _check_chains(self, log: LogCheck | None) -> Iterator[Finding]:
@@ -270,6 +271,7 @@ class _Verification:
                 keys=self._trust.verifiers(),
                 centre_key=self._trust.centre_key,
                 log_key=log.log_key if log else self._trust.log_key,
+                before=self._trust.logs_before,
                 log_size=log.size if log and log.head else None,
                 leaf_at=log.leaf if log else lambda _: None,
                 root_at=log.root_at if log else lambda _: None,

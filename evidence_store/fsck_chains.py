@@ -12,12 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from chain_of_custody.chain import GENESIS, ChainHead, LinkPlace, place
-from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import envelope_checksum, parse_envelope, verify_envelope
 from chain_of_custody.event import EventView, parse_event
 from chain_of_custody.leaf import Leaf, leaf_from_parts, verify_leaf_signature
-from chain_of_custody.receipt import verify_receipt
+from chain_of_custody.log_keys import open_logged, signing_log
+from chain_of_custody.receipt import parse_receipt, verify_receipt
 from chain_of_custody.signatures import KeyId, Verifier
+from chain_of_custody.trust_entries import TrustedLog
 from evidence_model.digests import Digest
 from evidence_model.errors import DamageError, EvidockError, RefusedError
 from evidence_model.events import EventKind
@@ -59,6 +60,7 @@ class ChainCheck:
     keys: Mapping[KeyId, Verifier]
     centre_key: bytes | None  # None: not known here, so receipts are not looked at
     log_key: bytes | None
+    before: tuple[TrustedLog, ...] = field(default=(), kw_only=True)
     log_size: int | None
     leaf_at: LeafAt
     root_at: RootAt
@@ -174,10 +176,12 @@ class ChainCheck:
         if leaf is None:
             return  # reported with the envelope
         try:
+            note = parse_receipt(row["receipt"]).checkpoint
+            open_logged(note, self._logs)
             receipt = verify_receipt(
                 row["receipt"],
                 centre_key=self.centre_key,
-                log_key=self.log_key,
+                log_key=signing_log(note, self._logs).key,
                 event=row["hash"],
                 leaf=leaf.hash(),
             )
@@ -195,6 +199,10 @@ class ChainCheck:
             details = {"index": str(receipt.index), "why": "the log has another entry there, or none"}
             yield Finding(RECEIPT_CONTRADICTED, Severity.DAMAGE, subject, details)
 
+    @property
+    def _logs(self) -> tuple[TrustedLog, ...]:
+        return (*self.before, *((TrustedLog(key=self.log_key),) if self.log_key is not None else ()))
+
     def _check_heads(self, db: sqlite3.Connection) -> Iterator[Finding]:
         """What this signer saw of the log before must still be its beginning."""
         for row in db.execute("select size, root, note from checkpoint_seen order by size desc limit 100"):
@@ -203,7 +211,7 @@ class ChainCheck:
                 return
             subject = f"{self.path.name}/checkpoint/{row['size']}"
             try:
-                seen = open_checkpoint(row["note"], log_key=self.log_key)
+                seen = open_logged(row["note"], self._logs)
             except RefusedError as error:
                 yield Finding(ROW_ALTERED, Severity.DAMAGE, subject, {"why": str(error)[:200]})
                 continue

@@ -13,21 +13,23 @@ from pathlib import Path
 
 from chain_of_custody.audit import audit_log
 from chain_of_custody.audit_seals import SealAudit
-from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.checkpoint import Checkpoint, origin_of
 from chain_of_custody.leaf import Leaf
+from chain_of_custody.log_keys import open_logged, signing_log
 from chain_of_custody.sequence import sequence
 from chain_of_custody.signatures import KeyId, Verifier
 from chain_of_custody.tiles import TILE_WIDTH, Bundle, Tile, decode_bundle, node_reader, parse_path
 from chain_of_custody.time_bounds import TimedEvent
 from chain_of_custody.tree import HASH_BYTES, CompactRange
 from chain_of_custody.trust_document import Trust
+from chain_of_custody.trust_entries import TrustedLog
 from chain_of_custody.witness_policy import NO_WITNESSES, cosigners_of
 from evidence_model.errors import EvidockError, RefusedError
 from evidence_model.findings import Finding, Severity
 from evidence_store.errors import LogFileMissingError, LogRecordMissingError, LogSetBackError, StageDamagedError
 from evidence_store.fsck_facts import LogFacts
 from evidence_store.log_folder import ENTRY_BYTES, LogFolder, is_torn
-from evidence_store.log_signer import SignedRecordDamagedError
+from evidence_store.log_signer import HandOverDiffersError, SignedRecordDamagedError
 from evidence_store.quorum_desk import WITNESSES_MISSING
 from evidence_store.stage import LogEntry, Stage, decode_stage
 from host_io import durable
@@ -56,6 +58,7 @@ class LogCheck:
     head: Checkpoint | None = None
     shown: Checkpoint | None = None
     trust: Trust | None = None
+    before: tuple[TrustedLog, ...] = ()  # the keys that signed before `log_key`
     timed: list[TimedEvent] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)  # why a file that is there does not give its bytes
     _overlay: dict[str, bytes] = field(default_factory=dict)
@@ -99,8 +102,9 @@ class LogCheck:
         if public is not None and self.shown is not None and self.shown.size and self._needs_witnesses:
             yield from self._check_shown(self.shown, public)
         newer = self._newer_checksums()
+        yield from self._check_handed_over()
         yield from audit_log(
-            log_key=self.log_key,
+            log_key=signing_log(note, self._logs).key,
             checkpoint=note,
             read_tile=self._read_tile,
             read_bundle=self._read_bundle,
@@ -175,7 +179,9 @@ class LogCheck:
             findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", {"why": why}))
         if signed_head and public_head and signed != public:
             may_be_behind = self._needs_witnesses or self._may_be_half_way()
-            is_same = self._needs_witnesses and public_head == signed_head  # with cosignatures
+            # With cosignatures, or of a key that was handed over just now.
+            is_other = self._needs_witnesses or public_head.origin != signed_head.origin
+            is_same = is_other and public_head.head() == signed_head.head()
             if not is_same and not (public_head.size < signed_head.size and may_be_behind):
                 details = {"signed": str(signed_head.size), "public": str(public_head.size)}
                 findings.append(Finding(CHECKPOINT_DIFFERS, Severity.DAMAGE, "log/checkpoint", details))
@@ -207,13 +213,28 @@ class LogCheck:
             details = {"entries": str(self.size - shown.size)}
             yield Finding(WITNESSES_MISSING, Severity.NOTE, "log", details)
 
+    def _check_handed_over(self) -> Iterator[Finding]:
+        """Yield each tree with which the log's key was handed over and that is not the beginning of this one."""
+        for final in (each.final for each in self.before if each.final is not None):
+            if self.size < final.size or self.root_at(final.size) != final.root:
+                details = {"size": str(self.size), "handed_over": str(final.size)}
+                yield Finding(HandOverDiffersError.code, Severity.DAMAGE, "log/signed", details)
+
+    @property
+    def _logs(self) -> tuple[TrustedLog, ...]:
+        return (*self.before, TrustedLog(key=self.log_key))
+
     def _open(self, note: bytes | None) -> tuple[Checkpoint | None, str]:
         if note is None:
             return None, ""
         try:
-            return open_checkpoint(note, log_key=self.log_key), ""
+            return open_logged(note, self._logs), ""
         except RefusedError as error:
             return None, str(error)[:200]
+
+    def _signing_key(self) -> bytes:
+        origin = self.head.origin if self.head is not None else ""
+        return next((each.key for each in self.before if origin_of(each.key) == origin), self.log_key)
 
     def _may_be_half_way(self) -> bool:
         return self.is_running or bool(self.folder.stages())
@@ -244,7 +265,7 @@ class LogCheck:
             try:
                 old = CompactRange.from_nodes(stage.old_size, node_reader(stage.old_size, self._tile_or_fail)).head()
                 plan = sequence(
-                    log_key=self.log_key,
+                    log_key=self._signing_key(),
                     signed=Checkpoint(self.head.origin if self.head else "", old.size, old.root),
                     leaves=[entry.leaf for entry in stage.entries],
                     read_tile=self._tile_or_fail,

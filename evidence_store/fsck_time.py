@@ -18,7 +18,7 @@ def check_time(log: LogCheck, trust: Trust) -> Iterator[Finding]:
     stamps = StampFolder(log.root)
     for path in stamps.strays():
         yield Finding(FILE_SURPLUS, Severity.FAULT, f"log/timestamps/{path.name}")
-    verified, unverified = stamps.verified(trust.authorities, [log.log_key])
+    verified, unverified = stamps.verified(trust.authorities, [each.key for each in trust.logs])
     names = {each.name for each in trust.authorities}
     for bad in unverified:
         # Only what verified was ever kept; an authority that was taken out of the trust document alters no byte.

@@ -3,13 +3,14 @@
 Three witnesses: where two agree against the third, the third is named.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_of_custody.signatures import KeyId, Verifier, verifier_for
-from chain_of_custody.trust_entries import SourceRole
+from chain_of_custody.trust_entries import SourceRole, TrustedLog
 from evidence_model.errors import EvidockError
 from evidence_model.findings import Finding, Severity
 from evidence_model.ids import SourceId
@@ -26,6 +27,7 @@ from host_io.trust import (
     centre_key_path,
     check_home_roots,
     log_key_path,
+    next_log_key_path,
     read_trust,
     station_key_path,
 )
@@ -100,6 +102,11 @@ class TrustCheck:
         return self.trust.log_key if self.trust else self.private.get(("log", ""))
 
     @property
+    def logs_before(self) -> tuple[TrustedLog, ...]:
+        """Return the keys that signed the log before that one."""
+        return self.trust.logs[:-1] if self.trust else ()
+
+    @property
     def centre_key(self) -> bytes | None:
         """Return the centre's public key."""
         return self.trust.centre.key if self.trust else self.private.get(("centre", ""))
@@ -130,7 +137,16 @@ class TrustCheck:
     def _key_path(self, role: str, name: str) -> Path:
         if role == "station":
             return station_key_path(self.paths, SourceId(name))
-        return log_key_path(self.paths) if role == "log" else centre_key_path(self.paths)
+        return self._log_key_path() if role == "log" else centre_key_path(self.paths)
+
+    def _log_key_path(self) -> Path:
+        """Return where the log's key lies: beside its place if a hand-over was cut off, which the next start ends."""
+        new = next_log_key_path(self.paths)
+        if self.trust is not None and new.exists():
+            with contextlib.suppress(EvidockError):
+                if read_signing_key(new).public_key == self.trust.log_key:
+                    return new
+        return log_key_path(self.paths)
 
     def _compare(self, role: str, name: SourceId, key: bytes, facts: LogFacts, *, is_first: bool) -> Iterator[Finding]:
         """Compare a key with its file and with the log, which hears of a replaced key when the store runs next."""

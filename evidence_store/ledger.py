@@ -22,6 +22,7 @@ from chain_of_custody.sequence import SequencePlan, sequence
 from chain_of_custody.signatures import Signer
 from chain_of_custody.tiles import node_reader
 from chain_of_custody.tree import CompactRange, NodeReader, TreeHead
+from chain_of_custody.trust_entries import TrustedLog
 from evidence_model.errors import RefusedError
 from evidence_store.errors import LogFullError, LogRecordMissingError, LogSetBackError, StageDamagedError
 from evidence_store.log_folder import Existing, LogFolder, StageFile
@@ -81,9 +82,9 @@ class _Unsettled:
 class Ledger:
     """The only writer of a log; one thread appends, another may settle."""
 
-    def __init__(self, folder: LogFolder, signer: Signer) -> None:
+    def __init__(self, folder: LogFolder, signer: Signer, before: TrustedLog | None = None) -> None:
         self._folder = folder
-        self._signer = LogSigner(folder, signer)
+        self._signer = LogSigner(folder, signer, before)
         self._recovered = False
         self._awaits_witnesses = False
         self._public: tuple[Checkpoint, bytes] | None = None  # what is shown, if that waits for witnesses
@@ -100,6 +101,7 @@ class Ledger:
         Raises:
             LogRecordMissingError: `log/signed` is gone although the log is not empty.
             LogSetBackError: the log is older than what was given out.
+            HandOverDiffersError: it was handed over with another tree.
             LogDamagedError: what is on the disk does not give the signed root.
             StageDamagedError: entries that are signed cannot be read.
             LogFullError: the disk is full.

@@ -6,10 +6,12 @@ growing the right edge, one from the tiles as they will be written (a single fli
 
 from chain_of_custody.checkpoint import Checkpoint, open_checkpoint, origin_of, sign_checkpoint
 from chain_of_custody.errors import ProofRejectedError
+from chain_of_custody.log_keys import open_logged
 from chain_of_custody.proofs import verify_consistency
 from chain_of_custody.sequence import SequencePlan
 from chain_of_custody.signatures import Signer
 from chain_of_custody.tree import EMPTY_ROOT
+from chain_of_custody.trust_entries import TrustedLog
 from evidence_model.errors import DamageError, RefusedError
 from evidence_store.errors import LogSetBackError, SignerRefusedError
 from evidence_store.log_folder import LogFolder
@@ -22,12 +24,20 @@ class SignedRecordDamagedError(DamageError):
     code = "STO-007"
 
 
+class HandOverDiffersError(DamageError):
+    """The log's key was handed over, and the key before ended with another tree than the trust document says."""
+
+    code = "STO-142"
+
+
 class LogSigner:
     """Signs checkpoints of one log, each larger than the one before, and keeps the last one on disk."""
 
-    def __init__(self, folder: LogFolder, signer: Signer) -> None:
+    def __init__(self, folder: LogFolder, signer: Signer, before: TrustedLog | None = None) -> None:
+        """Take the pen; `before` is the key that signed until the log was handed over to this one."""
         self._folder = folder
         self._signer = signer
+        self._before = before
         self.note: bytes | None = None
         self.last: Checkpoint | None = None
         self._newest: Checkpoint | None = None  # the largest that this run signed or read
@@ -40,9 +50,12 @@ class LogSigner:
     def reload(self) -> None:
         """Read what was signed last, and see to it that it is on the medium before anything is built on it.
 
+        What the key before signed last, this key signs once more: the same tree, under its own origin.
+
         Raises:
             SignedRecordDamagedError: the file is not what this key signed.
             LogSetBackError: it is older than what this run signed, or than what is public.
+            HandOverDiffersError: the key before ended with another tree than the trust document says.
         """
         try:
             note = self._folder.signed.read_bytes()
@@ -54,9 +67,12 @@ class LogSigner:
         try:
             last = open_checkpoint(note, log_key=self.log_key)
         except RefusedError as error:
-            raise SignedRecordDamagedError(
-                f"{self._folder.signed}: not a checkpoint signed by this log's key: {error}; restore it"
-            ) from error
+            taken_over = self._ended(note)
+            if taken_over is None:
+                raise SignedRecordDamagedError(
+                    f"{self._folder.signed}: not a checkpoint signed by this log's key: {error}; restore it"
+                ) from error
+            last = taken_over
         for newer in (self._newest, self.public()):
             if newer is not None and (newer.size > last.size or (newer.size == last.size and newer.root != last.root)):
                 raise LogSetBackError(
@@ -64,11 +80,31 @@ class LogSigner:
                     "nothing is signed on top of it: restore the newest copy"
                 )
         self.note, self.last, self._newest = note, last, last
+        if last.origin != origin_of(self.log_key):
+            self._write(Checkpoint(origin_of(self.log_key), last.size, last.root))
+
+    def _ended(self, note: bytes) -> Checkpoint | None:
+        """Return what the key before signed last, None if the note is not by that key."""
+        before = self._before
+        if before is None or before.final is None:
+            return None
+        try:
+            ended = open_checkpoint(note, log_key=before.key)
+        except RefusedError:
+            return None
+        if (ended.size, ended.root) != (before.final.size, before.final.root):
+            raise HandOverDiffersError(
+                f"{self._folder.signed}: the key before signed size {ended.size}, and the trust document says that it "
+                f"ended with size {before.final.size}; nothing is signed: restore the log of that time"
+            )
+        return ended
 
     def public(self) -> Checkpoint | None:
         """Return what `log/checkpoint` shows; None if it is not there, or torn by a power failure."""
+        now = TrustedLog(key=self.log_key)
         try:
-            return open_checkpoint(durable.read_plain(self._folder.checkpoint), log_key=self.log_key)
+            note = durable.read_plain(self._folder.checkpoint)
+            return open_logged(note, [self._before, now] if self._before is not None else [now])
         except (OSError, RefusedError):
             return None
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+from chain_of_custody.signatures import Signer
 from evidence_model.errors import EvidockError
 from evidence_model.instants import Clock
 from evidence_model.topics import Channel, every_station
@@ -45,7 +46,7 @@ from host_io.mqtt import LinkState, MqttLink
 from host_io.notify import Notifier
 from host_io.signed_journal import SignedJournal
 from host_io.sqlite import DatabaseDamagedError
-from host_io.trust import centre_key_path, check_home_roots, log_key_path, read_trust
+from host_io.trust import Trust, centre_key_path, check_home_roots, log_key_path, read_trust, take_over_log_key
 
 _LOG = logging.getLogger(__name__)
 _EXAMINERS = 2
@@ -76,6 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _signers(paths: HomePaths, trust: Trust) -> tuple[Signer, Signer]:
+    """Return the hands of log and centre, if roots signed the document that names their keys."""
+    check_home_roots(paths, trust)
+    take_over_log_key(paths, trust)
+    log, centre = read_signing_key(log_key_path(paths)), read_signing_key(centre_key_path(paths))
+    if (log.public_key, centre.public_key) != (trust.log_key, trust.centre.key):
+        raise KeysDifferError(f"{paths.keys}: log.key or centre.key is not the one of {paths.trust}; restore both")
+    return log, centre
+
+
 def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threading.Event) -> None:
     """Run the store of a home until `stop`.
 
@@ -86,11 +97,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         stack.enter_context(store_lock(paths))
         notifier = Notifier(dict(os.environ))
         trust = read_trust(paths.trust)
-        check_home_roots(paths, trust)
-        log_signer = read_signing_key(log_key_path(paths))
-        signer = read_signing_key(centre_key_path(paths))
-        if (log_signer.public_key, signer.public_key) != (trust.log_key, trust.centre.key):
-            raise KeysDifferError(f"{paths.keys}: log.key or centre.key is not the one of {paths.trust}; restore both")
+        log_signer, signer = _signers(paths, trust)
         vault = Vault(paths.vault, reserve_bytes=config.centre.vault_reserve_bytes, clock=clock)
         vault.make_folders()
         uploads = Uploads(vault, clock)
@@ -98,7 +105,7 @@ def run_store(paths: HomePaths, config: HomeConfig, clock: Clock, stop: threadin
         centre_db = stack.enter_context(contextlib.closing(open_centre_db(paths)))
         journal = SignedJournal(centre_db, signer=signer, source=trust.centre.id, clock=clock)
         folder = LogFolder(paths.log)
-        ledger = Ledger(folder, log_signer)
+        ledger = Ledger(folder, log_signer, trust.log_before)
         ledger.open(given_out=journal.remembered(), awaits_witnesses=trust.witnesses.needs_witnesses)
         reader = LogReader(folder)
         catalogue_db = open_catalogue_of_log(

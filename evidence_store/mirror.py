@@ -21,8 +21,9 @@ from pathlib import Path
 
 from chain_of_custody.audit import audit_log
 from chain_of_custody.audit_seals import SealAudit
-from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.checkpoint import Checkpoint
 from chain_of_custody.cosignature import add_signature, cosign
+from chain_of_custody.log_keys import signing_log
 from chain_of_custody.notes import NoteAlgorithm, NoteKey
 from chain_of_custody.proofs import consistency_proof, verify_consistency
 from chain_of_custody.signatures import Signer
@@ -37,6 +38,7 @@ from evidence_store.errors import LogFileMissingError
 from evidence_store.fsck_log import QUORUM_NOT_MET
 from evidence_store.log_folder import LogFolder
 from evidence_store.log_reader import LogReader
+from evidence_store.log_signer import HandOverDiffersError
 from host_io import durable
 from host_io.only_one import only_one
 
@@ -133,7 +135,7 @@ class _Mirror:
         note = self._read(self._source.checkpoint)
         if note is None:
             raise LogFileMissingError(f"{self._source.checkpoint}: not there; name the log's folder")
-        head = open_checkpoint(note, log_key=self._trust.log_key)
+        head = self._trust.open_checkpoint(note)
         audited = self._known(self._mine.checkpoint) or _EMPTY
         result.was_size = result.size = audited.size
         result.shown_size = head.size
@@ -163,7 +165,7 @@ class _Mirror:
     def _known(self, path: Path) -> TreeHead | None:
         """Return what a record of this mirror says; one that is none any more is refused, and never started anew."""
         note = self._read(path)
-        return None if note is None else open_checkpoint(note, log_key=self._trust.log_key).head()
+        return None if note is None else self._trust.open_checkpoint(note).head()
 
     def _is_acceptable(self, head: Checkpoint, note: bytes, seen: TreeHead) -> bool:
         policy = self._trust.witnesses_at(head.size)
@@ -175,10 +177,18 @@ class _Mirror:
             return self._refuse(OLDER_STATE, Severity.FAULT, sizes) if is_older else self._contradicted(note, sizes)
         error = self._why_not_containing(seen, head)
         if error is None:
-            return True
+            return self._is_handed_over_rightly(head)
         if head.size == seen.size or self._gives(self._source, head):
             return self._contradicted(note, sizes)
         return self._refuse(error.code, Severity.DAMAGE, {**sizes, "why": str(error)[:200]})  # its tiles are damaged
+
+    def _is_handed_over_rightly(self, head: Checkpoint) -> bool:
+        """Say whether the log contains each tree with which its key was handed over."""
+        for final in (each.final for each in self._trust.logs if each.final is not None):
+            error = final.size <= head.size and self._why_not_containing(TreeHead(final.size, final.root), head)
+            if error:
+                return self._refuse(HandOverDiffersError.code, Severity.DAMAGE, {"size": str(final.size)})
+        return True
 
     def _why_not_containing(self, seen: TreeHead, head: Checkpoint) -> RefusedError | DamageError | None:
         """Return why the log's tiles do not prove that its head contains what was mirrored; None if they do."""
@@ -239,7 +249,7 @@ class _Mirror:
 
     def _audit(self, note: bytes, size: int, seals: SealAudit) -> Iterator[Finding]:
         return audit_log(
-            log_key=self._trust.log_key,
+            log_key=signing_log(note, self._trust.logs).key,
             checkpoint=note,
             read_tile=lambda tile: self._read(self._mine.root / tile.path),
             read_bundle=lambda bundle: self._read(self._mine.root / bundle.path),

@@ -1,9 +1,11 @@
 """What the centre itself says in the log: which keys it knows, and which bytes it holds."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from chain_of_custody.event import Actor, Subject
 from chain_of_custody.signatures import KeyId
+from chain_of_custody.trust_entries import TrustedLog
 from evidence_model.canonical import JsonObject
 from evidence_model.events import ActorKind, ActorLevel, EventKind
 from evidence_model.ids import SourceId
@@ -47,7 +49,9 @@ def keys_of(trust: Trust) -> Iterator[tuple[str, str, bytes]]:
 
 
 def changes_of(trust: Trust) -> Iterator[NewFact]:
-    """Yield what the log is to know of a trust document besides new keys: which were revoked, and its number."""
+    """Yield what the log is to know of a trust document besides new keys: who was revoked, hand-overs, its number."""
+    for before, now in pairwise(trust.logs):
+        yield log_handed_over(before, now, trust)
     for source in trust.sources:
         if source.until is not None:
             yield key_revoked(source, trust)
@@ -66,6 +70,22 @@ def key_revoked(source: TrustedSource, trust: Trust) -> NewFact:
             "key": source.key.hex(),
             "role": source.role.value,
             "suspect_from": None if source.suspect_from is None else str(source.suspect_from),
+        },
+        actor=centre_actor(trust.centre.id),
+    )
+
+
+def log_handed_over(before: TrustedLog, now: TrustedLog, trust: Trust) -> NewFact:
+    """Say that the log goes on under another key, and with which tree the one before ended."""
+    key_id, final = KeyId.of(now.key), before.final
+    return NewFact(
+        kind=EventKind.LOG_HANDOVER,
+        subject=Subject(f"key/{key_id}", key_id.digest),
+        body={
+            "before": before.key.hex(),
+            "key": now.key.hex(),
+            "root": final.root.hex() if final is not None else "",
+            "size": str(now.start),
         },
         actor=centre_actor(trust.centre.id),
     )

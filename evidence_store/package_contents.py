@@ -64,6 +64,8 @@ class PackageContents:
     blobs: list[Digest] = field(default_factory=list)
     gaps: dict[RecordingId, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
     """What is irregular between a recording's items, by the store's own reckoning."""
+    handed_over: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    """That the head contains each tree with which the log's key was handed over, by its size."""
     time: dict[str, bytes] = field(default_factory=dict)
     """Time stamps and what belongs to them, by name."""
     bounds: dict[int, TimeBounds] = field(default_factory=dict)
@@ -131,6 +133,7 @@ def gather(
         items = [replace(item, is_gone=item.id in search.decisions.tombstones) for item in items]
         anchor = search.anchor(_oldest_checkpoint(paths))
         contents = PackageContents(state, items, events, search.erased, anchor, gaps=gaps)
+        contents.handed_over = search.handed_over()
         contents.mirrored = search.mirrored(mirrored) if mirrored is not None else None
         if not search.findings:
             sealed = next((each for each in events if seal is not None and each.index == seal[0]), None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from chain_of_custody.audit_events import ENVELOPE_ALTERED, ENVELOPE_MISSING
-from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.checkpoint import Checkpoint, origin_of
 from chain_of_custody.decision_bodies import DECISIONS
 from chain_of_custody.decisions import Decisions
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
@@ -23,6 +23,7 @@ from chain_of_custody.people import People
 from chain_of_custody.proofs import consistency_proof, inclusion_proof, verify_consistency, verify_inclusion
 from chain_of_custody.signatures import KeyId
 from chain_of_custody.tiles import node_reader
+from chain_of_custody.tree import TreeHead
 from chain_of_custody.witness_policy import cosigners_of
 from evidence_model.digests import Digest
 from evidence_model.errors import DamageError, RefusedError
@@ -88,7 +89,9 @@ def log_state(folder: LogFolder, trust: Trust, *, known_size: int) -> LogState:
         note = folder.checkpoint.read_bytes()
     except FileNotFoundError:
         raise LogFileMissingError(f"{folder.checkpoint}: not there; `evidock run` publishes it again") from None
-    head = open_checkpoint(note, log_key=trust.log_key)
+    head = trust.open_checkpoint(note)
+    if head.origin != origin_of(trust.log_key):
+        raise HeadUnwitnessedError("the log's key was handed over, and nothing is shown under the new one yet")
     witnesses = trust.witnesses_at(head.size)
     cosigned = cosigners_of(note, witnesses)
     if not witnesses.is_met_by(cosigned):
@@ -157,7 +160,7 @@ class EventSearch:
             return None
         head = self._state.head.head()
         try:
-            old = open_checkpoint(note, log_key=self._trust.log_key).head()
+            old = self._trust.open_checkpoint(note).head()
             if not 0 < old.size < head.size:
                 return None
             proof = consistency_proof(old.size, head.size, self._read_node)
@@ -167,6 +170,22 @@ class EventSearch:
             return None
         return Anchor(note, proof)
 
+    def handed_over(self) -> dict[int, tuple[bytes, ...]]:
+        """Return, by its size, the proof for each tree with which the log's key was handed over: the head contains it.
+
+        One that the head does not contain is a finding.
+        """
+        head, proofs = self._state.head.head(), {}
+        for final in (each.final for each in self._trust.logs if each.final is not None and each.final.size):
+            try:
+                proof = consistency_proof(final.size, head.size, self._read_node) if final.size < head.size else ()
+                verify_consistency(old=TreeHead(final.size, final.root), new=head, proof=proof)
+            except (RefusedError, DamageError) as error:
+                self.findings.append(Finding(error.code, Severity.DAMAGE, "log", {"why": str(error)[:200]}))
+                continue
+            proofs[final.size] = proof
+        return proofs
+
     def mirrored(self, note: bytes) -> Anchor:
         """Return the checkpoint of a mirror with its proof.
 
@@ -175,7 +194,7 @@ class EventSearch:
         """
         head = self._state.head.head()
         try:
-            old = open_checkpoint(note, log_key=self._trust.log_key).head()
+            old = self._trust.open_checkpoint(note).head()
             proof = consistency_proof(old.size, head.size, self._read_node)
             verify_consistency(old=old, new=head, proof=proof)
         except RefusedError as error:

@@ -57,6 +57,8 @@ def _put_proofs(bag: Bag, contents: PackageContents) -> None:
     if contents.anchor is not None:
         bag.put("proofs/checkpoint-anchor", contents.anchor.note)
         bag.put("proofs/consistency", _lines(contents.anchor.consistency))
+    for size, proof in contents.handed_over.items():
+        bag.put(f"proofs/handover-{size}", _lines(proof))
     if contents.mirrored is not None:
         bag.put("proofs/checkpoint-mirrored", contents.mirrored.note)
         bag.put("proofs/consistency-mirrored", _lines(contents.mirrored.consistency))

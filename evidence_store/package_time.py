@@ -52,7 +52,7 @@ def _wanted(stamps: StampFolder, head_size: int, trust: Trust, events: Sequence[
     def counts(file: StampFile) -> bool:
         if file not in good:
             try:
-                good[file] = verify_file(file, known, [trust.log_key])
+                good[file] = verify_file(file, known, [each.key for each in trust.logs])
             except (RefusedError, OSError):
                 good[file] = None
         return good[file] is not None

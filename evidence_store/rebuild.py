@@ -43,7 +43,7 @@ def rebuild(paths: HomePaths, clock: Clock | None = None) -> int:
     trust = read_trust(paths.trust)
     with store_lock(paths):
         folder = LogFolder(paths.log)
-        ledger = Ledger(folder, read_signing_key(log_key_path(paths)))
+        ledger = Ledger(folder, read_signing_key(log_key_path(paths)), trust.log_before)
         ledger.open(awaits_witnesses=trust.witnesses.needs_witnesses)
         vault = Vault(paths.vault, reserve_bytes=0, clock=clock or SystemClock())
         _refuse_older_log(paths.catalogue_db, LogReader(folder), ledger.size)

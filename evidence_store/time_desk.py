@@ -16,7 +16,6 @@ from typing import Final
 
 from cryptography.x509 import load_der_x509_certificate
 
-from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.time_stamp import MAX_STAMP_BYTES, Stamp, stamp_request, verify_stamp
 from chain_of_custody.trust_entries import Authority
 from chain_of_custody.witness_policy import cosigners_of
@@ -197,7 +196,7 @@ class Errand:
     def _renew(self, trust: Trust, authority: Authority) -> None:
         """Have stamps stamped anew whose certificates end soon: who distrusts them then has a younger one over them."""
         before = self._clock.now() + self._settings.renew_within
-        verified, _ = self._stamps.verified(trust.authorities, [trust.log_key])
+        verified, _ = self._stamps.verified(trust.authorities, [each.key for each in trust.logs])
         due = due_for_renewal(verified, self.name, before)
         if due and _last_end(authority) < before:
             self._find(CERTIFICATE_ENDS, {"ends": f"{_last_end(authority):%Y-%m-%d}"})
@@ -223,7 +222,7 @@ class Errand:
         """Return size and bytes of what is public, if there is anything and as many cosigned as the policy asks for."""
         try:
             note = self._folder.checkpoint.read_bytes()
-            checkpoint = open_checkpoint(note, log_key=trust.log_key)
+            checkpoint = trust.open_checkpoint(note)
             is_met = trust.witnesses.is_met_by(cosigners_of(note, trust.witnesses))
         except (FileNotFoundError, RefusedError):  # not yet, or being put right
             return None

@@ -14,6 +14,7 @@ from evidence_model.errors import DamageError, RefusedError, UnavailableError
 from evidence_model.ids import SourceId
 from host_io import durable
 from host_io.config import HomePaths
+from host_io.keys import read_signing_key
 
 __all__ = [
     "RootsDamagedError",
@@ -25,6 +26,7 @@ __all__ = [
     "check_home_roots",
     "check_roots_between",
     "log_key_path",
+    "next_log_key_path",
     "parse_trust",
     "publish_root",
     "read_roots",
@@ -34,6 +36,7 @@ __all__ = [
     "root_path",
     "station_key_path",
     "station_witness",
+    "take_over_log_key",
     "trust_bytes",
     "upload_secret_path",
     "witness_key_path",
@@ -199,6 +202,26 @@ def root_key_path(paths: HomePaths) -> Path:
 def log_key_path(paths: HomePaths) -> Path:
     """Return where the log's private key lies."""
     return paths.keys / "log.key"
+
+
+def next_log_key_path(paths: HomePaths) -> Path:
+    """Return where the key lies that is to sign the log after a hand-over."""
+    return paths.keys / "log-next.key"
+
+
+def take_over_log_key(paths: HomePaths, trust: Trust) -> None:
+    """Let the key that the trust document names sign the log; also what a cut-off hand-over left to do.
+
+    Raises:
+        KeyMissingError, KeyOpenToOthersError, TokenUnavailableError: the next key cannot be read.
+    """
+    new, now = next_log_key_path(paths), log_key_path(paths)
+    if not new.exists() or read_signing_key(new).public_key != trust.log_key:
+        return
+    kept = paths.keys / f"log-until-{trust.logs[-1].start}.key"
+    durable.link(now, kept)
+    # Power fails here: the key before has two names, and this is done again.
+    durable.rename(new, now)
 
 
 def centre_key_path(paths: HomePaths) -> Path:

@@ -5,11 +5,14 @@ before the witness's key: so a key without it means that it was lost, and a witn
 must never do so again (it would cosign a second history). Its key is then retired, and another enrolled.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain_of_custody.checkpoint import Checkpoint, open_checkpoint
+from chain_of_custody.checkpoint import Checkpoint
+from chain_of_custody.log_keys import open_logged
 from chain_of_custody.signatures import Signer
+from chain_of_custody.trust_entries import TrustedLog
 from evidence_model.errors import DamageError, RefusedError
 from evidence_model.ids import SourceId
 from host_io import durable
@@ -32,8 +35,8 @@ class WitnessState:
 
     path: Path
 
-    def last(self, *, log_key: bytes) -> Checkpoint | None:
-        """Return the checkpoint that was cosigned last, None if none ever was.
+    def last(self, *, log_key: bytes, before: Sequence[TrustedLog] = ()) -> Checkpoint | None:
+        """Return the checkpoint that was cosigned last, None if none ever was; perhaps of a key `before` this one.
 
         Raises:
             WitnessStateLostError: the record is gone, or is not a checkpoint of this log.
@@ -42,7 +45,7 @@ class WitnessState:
         if self.path.is_file():
             try:
                 note = durable.read_plain(self.path)
-                return open_checkpoint(note, log_key=log_key) if note else None
+                return open_logged(note, (*before, TrustedLog(key=log_key))) if note else None
             except RefusedError as error:
                 why = str(error)
         raise WitnessStateLostError(

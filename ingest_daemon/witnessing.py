@@ -9,7 +9,7 @@ import hashlib
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from chain_of_custody.checkpoint import origin_of
 from chain_of_custody.cosignature import cosign
 from chain_of_custody.signatures import Signer
 from chain_of_custody.tree import TreeHead
+from chain_of_custody.trust_entries import TrustedLog
 from chain_of_custody.witness import Consistent, Refusal, examine
 from chain_of_custody.witness_wire import Answer, WitnessReply
 from evidence_model.errors import UnavailableError
@@ -45,9 +46,12 @@ class Witness:
         log_key: bytes,
         state: WitnessState,
         clock: Clock,
+        before: Sequence[TrustedLog] = (),
         on_suspect: Callable[[Refusal], None] = lambda _refusal: None,
     ) -> None:
-        """Take up what was cosigned last; `on_suspect` is told of what the log's key should not have signed.
+        """Take up what was cosigned last, under this key or one `before` it: it is one tree, and begins nowhere anew.
+
+        `on_suspect` is told of what the log's key should not have signed.
 
         Raises:
             WitnessStateLostError: that is not known; this witness must be retired.
@@ -58,7 +62,7 @@ class Witness:
         self._log_keys = {origin_of(log_key): log_key}
         self._state = state
         self._clock = clock
-        last = state.last(log_key=log_key)
+        last = state.last(log_key=log_key, before=before)
         self._last = None if last is None else last.head()
 
     def answer(self, request: bytes) -> WitnessReply:
@@ -128,6 +132,7 @@ def open_witness(
         log_key=trust.log_key,
         state=witness_state(paths, station),
         clock=clock,
+        before=trust.logs[:-1],
         on_suspect=on_suspect,
     )
 

@@ -3,7 +3,6 @@
 import contextlib
 import time
 
-from chain_of_custody.checkpoint import open_checkpoint
 from evidence_store import queries
 from evidence_store.custody_queries import CustodyEntry
 from evidence_store.housekeeping import ask_for_seal
@@ -43,4 +42,4 @@ def _wait(until: float, texts: Texts) -> None:
 
 
 def _public_size(paths: HomePaths, known: Trust) -> int:
-    return open_checkpoint((paths.log / "checkpoint").read_bytes(), log_key=known.log_key).size
+    return known.open_checkpoint((paths.log / "checkpoint").read_bytes()).size

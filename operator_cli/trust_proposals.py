@@ -13,21 +13,28 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from chain_of_custody.enrolment import Enrolment
 from chain_of_custody.signatures import KeyId
-from chain_of_custody.trust_draft import with_policy
+from chain_of_custody.trust_draft import next_document, with_policy
 from chain_of_custody.trust_entries import (
     Authority,
+    FinalTree,
     PersonRole,
     RootKey,
     Roots,
     SourceRole,
+    TrustedLog,
     TrustedPerson,
     TrustedSource,
 )
-from chain_of_custody.witness_policy import Group, WitnessPolicy
+from chain_of_custody.witness_policy import Group, WitnessPolicy, cosigners_of
+from evidence_model.errors import RefusedError
 from evidence_model.ids import source_id
-from host_io.trust import Trust
+from evidence_store.log_folder import LogFolder
+from host_io.config import HomePaths
+from host_io.keys import make_signing_key
+from host_io.trust import Trust, next_log_key_path
 from operator_cli.errors import ProposalError
 from operator_cli.texts import Texts
+from operator_cli.trust_changes import log_head
 
 
 def enrol(trust: Trust, request: Enrolment, texts: Texts, *, replaces: bool) -> Trust:
@@ -140,6 +147,28 @@ def set_authority(trust: Trust, name: str, certificates: Sequence[Path], roots: 
 def add_mirror(trust: Trust, vkey: str) -> Trust:
     """Add a mirror's key."""
     return replace(trust, mirrors=(*trust.mirrors, vkey))
+
+
+def hand_over(paths: HomePaths, known: Trust, texts: Texts) -> Trust:
+    """Return the document by which the next key signs the log; that key is made if it does not lie there.
+
+    Raises:
+        ProposalError: the log is empty, or its last checkpoint is not shown yet, cosigned as the policy asks.
+    """
+    folder = LogFolder(paths.log)
+    head = log_head(paths, known)
+    try:
+        note = folder.checkpoint.read_bytes()
+        policy = known.witnesses_at(head.size)
+        is_shown = known.open_checkpoint(note).head() == head and policy.is_met_by(cosigners_of(note, policy))
+    except (FileNotFoundError, RefusedError):
+        is_shown = False
+    if not is_shown or not head.size:
+        raise ProposalError(texts("keys.not_shown", size=head.size))
+    key = make_signing_key(next_log_key_path(paths)).public_key
+    ended = replace(known.logs[-1], final=FinalTree(head.size, head.root))
+    logs = (*known.logs[:-1], ended, TrustedLog(key=key, start=head.size))
+    return replace(next_document(known, size=head.size), logs=logs)
 
 
 def _ders(files: Sequence[Path], texts: Texts) -> tuple[bytes, ...]:

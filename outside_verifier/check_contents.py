@@ -9,6 +9,7 @@ from .layout import (
     CONSISTENCY,
     CONTENTS,
     EVENT_FILE,
+    HANDOVER_FILE,
     HEAD,
     MIRRORED,
     MIRRORED_CONSISTENCY,
@@ -44,6 +45,8 @@ def check_contents(exam: Examination) -> None:
             stray = exam.is_listed and path not in expected
         elif path.startswith("data/events/"):
             stray = event is None or int(event[1]) not in exam.listed | there
+        elif HANDOVER_FILE.fullmatch(path):
+            continue  # with the log
         elif (presence := PRESENCE_FILE.fullmatch(path)) is not None:
             stray = presence[1] not in ids
         elif path.startswith("data/proofs/") and path not in _PROOFS and not RECORDER_FILE.fullmatch(path):

@@ -96,7 +96,7 @@ def check_proof(exam: Examination, index: int, envelope: bytes, trust: Trust, so
         head = exam.head
         if head is None:
             return None  # told with the checkpoint
-        if (proof.log_id, proof.size, proof.root) != (trust.log.id, head.size, head.root):
+        if (proof.log_id, proof.size, proof.root) != (exam.log_id, head.size, head.root):
             raise RefusedError("proof.head")
         if proof.signature != head.signature:
             raise RefusedError("proof.head")

@@ -8,7 +8,7 @@ from . import notes, sigsum
 from .asked import instant_text
 from .examination import Examination
 from .findings import Severity
-from .layout import ANCHOR, CONSISTENCY, HEAD, SIGNED
+from .layout import ANCHOR, CONSISTENCY, HANDOVER_FILE, HEAD, SIGNED
 from .merkle import check_consistency
 from .strict import RefusedError, hex_bytes
 from .trust import Trust
@@ -23,8 +23,7 @@ def check_head(exam: Examination, trust: Trust) -> None:
     exam.head = head
     exam.result.about.update(origin=head.origin, size=str(head.size))
     _check_witnesses(exam, note, head, trust)
-    if len(trust.logs) > 1:
-        exam.result.add("PKG-033", HEAD, "head.handed", severity=Severity.UNCHECKED, count=len(trust.logs))
+    exam.log_id = trust.log_of(note).key.id
     if exam.signed is not None:
         said = exam.signed["head"]
         if (said["origin"], said["size"], said["root"]) != (head.origin, str(head.size), head.root.hex()):
@@ -38,6 +37,25 @@ def check_anchor(exam: Examination, trust: Trust) -> None:
     found = opened(exam, ANCHOR, trust)
     if found is not None and consistent(exam, found[1], ANCHOR, CONSISTENCY):
         exam.result.about["anchor"] = str(found[1].size)
+
+
+def check_handed_over(exam: Examination, trust: Trust) -> None:
+    """Check that the head contains each tree with which the log's key was handed over before it (PKG-033).
+
+    The tree goes on under the next key; without this the new key could sign a tree that leaves the past out.
+    """
+    head, needed = exam.head, set()
+    for log in trust.logs:
+        if head is None or log.final is None or log.key.id == exam.log_id:
+            break
+        size, root = log.final
+        path = f"data/proofs/handover-{size}"
+        needed.add(path)
+        if size and consistent(exam, notes.Checkpoint("", size, root, b""), path, path):
+            exam.result.about["handed_over"] = str(size)
+    for path in exam.bag.sizes:
+        if head is not None and HANDOVER_FILE.fullmatch(path) and path not in needed:
+            exam.result.add("PKG-050", path, "file.stray")
 
 
 def consistent(exam: Examination, older: notes.Checkpoint, path: str, proof_path: str) -> bool:
@@ -63,7 +81,7 @@ def opened(exam: Examination, path: str, trust: Trust) -> tuple[bytes, notes.Che
     if note is None:
         return None
     try:
-        checkpoint = notes.open_checkpoint(note, trust.log)
+        checkpoint = trust.open_checkpoint(note)
     except RefusedError as error:
         exam.result.refused("PKG-030", path, error)
         return None

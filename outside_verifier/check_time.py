@@ -65,7 +65,7 @@ def _stamped_checkpoint(exam: Examination, size: int, trust: Trust) -> bytes | N
     path, head = f"data/time/{size}.checkpoint", exam.head
     try:
         note = exam.bag.read(path, notes.MAX_BYTES)
-        checkpoint = notes.open_checkpoint(note, trust.log)
+        checkpoint = trust.open_checkpoint(note)
         lines = exam.bag.read(f"data/time/{size}.consistency", sigsum.MAX_BYTES).decode("ascii", "replace").split("\n")
         if lines.pop() or checkpoint.size != size:
             raise RefusedError("proof.form")

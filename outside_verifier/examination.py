@@ -42,6 +42,7 @@ class Examination:
     listed: set[int] = field(default_factory=set)  # check_contents: the events that it names
     items: list[dict[str, Any]] = field(default_factory=list)  # check_contents: and the items
     signed: dict[str, Any] | None = None  # check_signed: what the centre signed
+    log_id: str = ""  # check_log: with which of the log's keys the head is signed
     head: Checkpoint | None = None  # check_log: where all proofs lead to
     events: dict[int, Logged] = field(default_factory=dict)  # check_events: those in their form, by place
     signers: set[str] = field(default_factory=set)  # check_events: ids of keys that signed one

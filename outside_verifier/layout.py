@@ -13,5 +13,6 @@ REQUIRED = ("bagit.txt", "bag-info.txt", MANIFEST, TAG_MANIFEST, SIGNED, CONTENT
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 EVENT_FILE = re.compile(r"data/events/(0|[1-9][0-9]{0,18})\.(dsse\.json|payload|pae|[0-9a-f]{64}\.sig)")
 PROOF_FILE = re.compile(r"data/proofs/(0|[1-9][0-9]{0,18})\.sigsum")
+HANDOVER_FILE = re.compile(r"data/proofs/handover-(0|[1-9][0-9]{0,18})")
 PRESENCE_FILE = re.compile(r"data/proofs/presence-([0-9a-f]{32})\.json")
 RECORDER_FILE = re.compile(r"data/proofs/recorder-([A-Za-z0-9][A-Za-z0-9_-]{0,63})\.json")

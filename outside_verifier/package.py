@@ -18,7 +18,7 @@ from .check_events import check_events
 from .check_gm import check_sm2, check_sm3
 from .check_items import check_items
 from .check_keys import check_keys, read_own_keys
-from .check_log import check_anchor, check_head
+from .check_log import check_anchor, check_handed_over, check_head
 from .check_roots import about_roots, believed, check_newest
 from .check_seals import check_seals
 from .check_signed import check_signed
@@ -59,6 +59,7 @@ def verify_package(
     check_signed(exam, trust)
     check_head(exam, trust)
     check_newest(exam, own, known)
+    check_handed_over(exam, trust)
     check_anchor(exam, trust)
     # Is each event signed and in the log, and what do they say together?
     check_events(exam, trust)

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from .keys import Key
-from .notes import WITNESS
+from .notes import WITNESS, Checkpoint, open_checkpoint, origin_of
 from .stamps import Authority
 from .strict import RefusedError, base64_bytes, canonical_object, hex_bytes, members, number, text_of
 from .witnesses import Policy, parse_policy
@@ -99,6 +99,11 @@ class Trust:
         """Return the key that signs the log now."""
         return self.logs[-1].key
 
+    def log_of(self, note: bytes) -> Log:
+        """Return under which of its keys a checkpoint of the log stands; the newest if under none of them."""
+        origin = note.partition(b"\n")[0].decode("utf-8", "replace")
+        return next((each for each in self.logs if origin_of(each.key) == origin), self.logs[-1])
+
     @property
     def centre(self) -> str:
         """Return the centre's name."""
@@ -129,6 +134,16 @@ class Trust:
     def centres(self) -> set[str]:
         """Return the names that the centre ever had."""
         return {each.name for each in self.entries if each.role == CENTRE}
+
+    def open_checkpoint(self, note: bytes) -> Checkpoint:
+        """Return what the log signed, with its key of now or, up to the tree with which that ended, an earlier one."""
+        log = self.log_of(note)
+        checkpoint = open_checkpoint(note, log.key)
+        final, root = log.final or (checkpoint.size, checkpoint.root)
+        is_in_range = log.start <= checkpoint.size <= final
+        if not is_in_range or (checkpoint.size == final and checkpoint.root != root):
+            raise RefusedError("head.ended", size=checkpoint.size, start=log.start, final=final)
+        return checkpoint
 
     def entry(self, key_id: str, name: str | None) -> Source | None:
         """Return the entry of a source's key; `name` None: whose ever it is."""

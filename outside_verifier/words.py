@@ -401,9 +401,9 @@ REASONS: dict[str, tuple[str, str]] = {
         "见证方联署于 {cosigned_at}，要求不早于 {asked}",
         "cosigned at {cosigned_at}, asked for is {asked} or later",
     ),
-    "head.handed": (
-        "日志已换过密钥（{count} 个），本程序还不能核验新日志包含旧日志的全部",
-        "the log has had {count} keys; this program cannot check yet that what it held under the old one is in it",
+    "head.ended": (
+        "在 {size} 条处签名的日志密钥只在第 {start} 条到 {final} 条之间算数",
+        "signed at size {size} with a key of the log that counts from {start} to {final}",
     ),
     "head.undated": ("要求不早于 {asked}", "asked for is {asked} or later"),
     "recipient": ("写明交给 {found}，您是 {asked}", "it names {found}, you are {asked}"),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from chain_of_custody.checkpoint import open_checkpoint
 from chain_of_custody.envelope import Envelope, parse_envelope, verify_envelope
 from chain_of_custody.errors import SignatureRejectedError
 from evidence_model.findings import Severity, worst_first
@@ -108,7 +107,7 @@ def checkpoint(invocation: Invocation) -> int:
     _of_a_store(invocation)
     path = invocation.paths.log / "checkpoint"
     note = _read(path)
-    head = open_checkpoint(note, log_key=trust.read_trust(invocation.paths.trust).log_key)
+    head = trust.read_trust(invocation.paths.trust).open_checkpoint(note)
     document = {
         "origin": head.origin,
         "size": head.size,

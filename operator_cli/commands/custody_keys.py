@@ -12,6 +12,7 @@ from chain_of_custody.trust_document import check_document
 from chain_of_custody.trust_draft import Draft, next_document, read_draft, with_policy
 from chain_of_custody.trust_entries import PersonRole, TrustedLog, TrustedSource, read_mirror
 from chain_of_custody.witness_policy import WitnessPolicy, parse_policy
+from evidence_store.rebuild import store_lock
 from host_io import durable, trust
 from host_io import keys as key_files
 from host_io.sm2 import sm2_key_path, sm2_point
@@ -22,7 +23,8 @@ from operator_cli.errors import ProposalError, RootsMissingError, WrongUsageErro
 from operator_cli.exit_codes import Exit
 from operator_cli.group import PATH, argument, group, option, subcommand
 from operator_cli.invocation import Invocation
-from operator_cli.trust_changes import is_signed_enough, log_size
+from operator_cli.trust_changes import change_trust, is_signed_enough, log_at_rest, log_size
+from operator_cli.trust_changes import publish as put_in_force
 from operator_cli.trust_words import changes, signatures
 
 
@@ -238,12 +240,36 @@ def publish(invocation: Invocation, *, draft: Path) -> int:
     if is_new:
         if before is not None and found.trust.number == before.number + 1 and not is_signed_enough(found, before):
             raise RootsMissingError("; ".join(signatures(before, found, texts)))
-        trust.publish_root(paths, found.to_bytes())
+        with log_at_rest(paths, before, found.trust, texts):
+            put_in_force(paths, found)
     said = said if is_new else []
     done = texts("keys.published" if is_new else "keys.in_force", number=found.trust.number)
     document = {"number": str(found.trust.number), "changes": said, "fingerprint": _print_of(found.trust)}
     people = [*said, done, texts("keys.fingerprint", fingerprint=_print_of(found.trust))]
     invocation.answer(document, people)
+    return Exit.DONE
+
+
+@subcommand(keys, "hand-over")
+def hand_over(invocation: Invocation) -> int:
+    """Let another key sign the log from now on; the store is stopped, and the tree goes on as it is."""
+    paths, texts = invocation.paths, invocation.texts
+    if not invocation.config().role.stores:
+        raise WrongUsageError(texts("store.none_here"))
+    with store_lock(paths):
+        known = trust.read_trust(paths.trust)
+        proposed = proposals.hand_over(paths, known, texts)
+        check_document(proposed)
+        change = change_trust(paths, proposed)
+    said = list(changes(known, proposed, texts))
+    told = "keys.published" if change.draft is None else "keys.draft_there"
+    words = {"number": change.number, "draft": change.draft, "program": invocation.program}
+    document = {
+        "number": str(change.number),
+        "draft": None if change.draft is None else str(change.draft),
+        "changes": said,
+    }
+    invocation.answer(document, [*said, texts(told, **words)])
     return Exit.DONE
 
 

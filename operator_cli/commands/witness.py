@@ -80,7 +80,7 @@ def renew(invocation: Invocation) -> int:
     known = trust.read_trust(paths.trust)
     try:
         read_signing_key(trust.witness_key_path(paths, station))
-        witness_state(paths, station).last(log_key=known.log_key)
+        witness_state(paths, station).last(log_key=known.log_key, before=known.logs[:-1])
     except (WitnessStateLostError, KeyMissingError):
         forget_witness(paths, station)
     else:
@@ -117,7 +117,8 @@ def _own(invocation: Invocation, config: HomeConfig, known: trust.Trust) -> tupl
     station, texts = config.station.id, invocation.texts
     try:
         key = read_signing_key(trust.witness_key_path(invocation.paths, station)).public_key
-        last: Checkpoint | None = witness_state(invocation.paths, station).last(log_key=known.log_key)
+        state = witness_state(invocation.paths, station)
+        last: Checkpoint | None = state.last(log_key=known.log_key, before=known.logs[:-1])
     except (WitnessStateLostError, KeyMissingError):
         return None, texts("witness.lost", program=invocation.program)
     made = trust.station_witness(known.site, station, key)

@@ -18,10 +18,9 @@ _HEAD = """# Attacks
 
 What the proofs must withstand, who or what notices, and the tests that do it for real; `script/attacks` runs them and
 prints this table. The numbers are kept for ever. *Codes* are findings (`evidock verify`, the packed verifier,
-`status`), or the status with which a witness refuses. An attack without tests is not built yet: most of these wait for
-holds, approvals and disposal.
+`status`), or the status with which a witness refuses.
 
-防什么、由谁发现、由哪些测试真做一遍；`script/attacks` 运行这些测试并打印此表。没有测试的还没有做。
+防什么、由谁发现、由哪些测试真做一遍；`script/attacks` 运行这些测试并打印此表。
 
 """
 
