@@ -19,6 +19,8 @@ PACKAGES = {path: entry["expected"] for path, entry in ENTRIES.items() if entry[
 
 # What the Go program does not check, by the beginning of the path, and why; of those vectors nothing is compared.
 NOT_IN_GO = {
+    "packages/bad/PKG-027": "SM3 and SM2",
+    "packages/bad/PKG-06": "time stamps",
     "packages/bad/PKG-051": "the seal's leaves",
     "packages/bad/PKG-052": "the seal's leaves",
     "packages/bad/PKG-054": "mirrors",

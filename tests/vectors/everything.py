@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evidence_model.canonical import canonical_bytes
 from tests.unit.chain_of_custody import vector_files as custody
-from tests.vectors import cases, decision_cases, key_cases, packages, rfc6962, seal_cases
+from tests.vectors import cases, decision_cases, key_cases, material, packages, rfc6962, seal_cases, stamp_cases
 from tests.vectors.custody_words import ZH
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from evidence_model.canonical import JsonObject
 
 FOLDER = Path(__file__).parents[2] / "vectors"
-CASES = [*cases.CASES, *key_cases.CASES, *decision_cases.CASES, *seal_cases.CASES]
+CASES = [*cases.CASES, *key_cases.CASES, *decision_cases.CASES, *seal_cases.CASES, *stamp_cases.CASES]
 INDEX, PROOFS = "index.json", "rfc6962.json"
 BY_HAND = ("README.md", ".gitattributes")
 _KINDS = {
@@ -40,6 +42,7 @@ def files() -> dict[str, bytes]:
     return {
         **custody.files(),
         **dict(packages.files(CASES)),
+        material.NAME: material.MATERIAL.to_bytes(),
         PROOFS: canonical_bytes(rfc6962.document()) + b"\n",
         INDEX: canonical_bytes(index) + b"\n",
     }
@@ -78,4 +81,7 @@ def _entry(path: str, kind: str, en: str, zh: str, expected: list[str]) -> JsonO
 
 
 if __name__ == "__main__":
-    write()
+    with ExitStack() as stack:
+        if sys.argv[1:] == ["--material"]:
+            material.MATERIAL.make_anew(stack)
+        write()
