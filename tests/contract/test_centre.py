@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -53,11 +54,20 @@ def the_store(home: Home, _broker: Broker) -> Iterator[object]:
         said = home.paths.run / "store.json"
         wait_for(lambda: said.exists() or store.poll() is not None, what="store.json")
         assert store.poll() is None, (home.paths.run / "store.log").read_text()
-        assert json.loads(said.read_text())["url"].startswith("http://127.0.0.1:")
+        url = json.loads(said.read_text())["url"]
+        assert url.startswith("http://127.0.0.1:")
+        # A station sends again what has no receipt; the one of these tests says everything once, so it is heard first.
+        wait_for(lambda: _health(url)["link"] == "up", what="the store's link")
         yield store
     finally:
         store.terminate()
         assert store.wait(15) == 0
+
+
+def _health(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:  # noqa: S310 - our own, on loopback
+        found: dict[str, str] = json.load(answer)
+    return found
 
 
 class Station:
