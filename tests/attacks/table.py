@@ -36,7 +36,7 @@ class Attack:
     tests: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # pytest keeps plug-ins in sets
 class Outcomes:
     """A plug-in that notes what became of each test, its parameters left out."""
 

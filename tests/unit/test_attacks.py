@@ -6,7 +6,7 @@ import re
 import pytest
 
 from evidence_model.findings import catalogue
-from tests.attacks.table import PAGE, ROOT, Attack, attacks, page
+from tests.attacks.table import PAGE, ROOT, Attack, Outcomes, attacks, page
 
 EVERY = list(attacks())
 
@@ -17,6 +17,10 @@ def test_the_numbers_are_those_of_the_list() -> None:
 
 def test_the_page_is_what_the_table_makes() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.attacks.table --write"
+
+
+def test_it_runs_where_tests_have_fixtures_of_their_own() -> None:
+    assert len({Outcomes(), Outcomes()}) == 2  # pytest puts plug-ins into a set there
 
 
 @pytest.mark.parametrize("attack", EVERY, ids=lambda attack: attack.number)
