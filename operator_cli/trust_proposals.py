@@ -153,7 +153,7 @@ def hand_over(paths: HomePaths, known: Trust, texts: Texts) -> Trust:
     """Return the document by which the next key signs the log; that key is made if it does not lie there.
 
     Raises:
-        ProposalError: the log is empty, or its last checkpoint is not shown yet, cosigned as the policy asks.
+        ProposalError: its key has signed nothing yet, or its last checkpoint is not shown, cosigned as the policy asks.
     """
     folder = LogFolder(paths.log)
     head = log_head(paths, known)
@@ -163,7 +163,7 @@ def hand_over(paths: HomePaths, known: Trust, texts: Texts) -> Trust:
         is_shown = known.open_checkpoint(note).head() == head and policy.is_met_by(cosigners_of(note, policy))
     except (FileNotFoundError, RefusedError):
         is_shown = False
-    if not is_shown or not head.size:
+    if not is_shown or head.size <= known.logs[-1].start:  # a key must have signed before it is handed over
         raise ProposalError(texts("keys.not_shown", size=head.size))
     key = make_signing_key(next_log_key_path(paths)).public_key
     ended = replace(known.logs[-1], final=FinalTree(head.size, head.root))
